@@ -1,0 +1,179 @@
+// Everything that crosses the process boundary between the gateway and the runtime, as types.
+//
+// The gateway speaks HTTP to a runtime host (`host.ts`), over a unix socket or TCP; `client.ts` is its front door:
+//
+//   POST /generate          GenerateRequest      → NDJSON, one GenerateEvent a line, until `done` or `error`
+//   POST /versions/load     LoadRequest          → NDJSON, one LoadEvent a line, until `ready` or `error`
+//   POST /versions/unload   { version: string }  → 204
+//   GET  /stats                                  → HostStats
+//   GET  /healthz                                → 200 while the host answers
+//
+// Closing the connection of a generate request cancels it: the engine frees its slot before the next step.
+//
+// Knows: text in, text out, and the figures that go with it. Does not know: HTTP statuses of the gateway, callers, SQL.
+
+/** A version's full id, `<model>@<version>`, e.g. `smollm2-135m-instruct@1`. */
+export type VersionId = string
+
+export interface ChatMessage {
+  role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
+  content: string
+  name?: string
+}
+
+/** `chat` goes through the version's chat template; `text` and `tokens` are continued as they are. */
+export type Prompt =
+  | { kind: 'chat'; messages: ChatMessage[] }
+  | { kind: 'text'; text: string }
+  | { kind: 'tokens'; ids: number[] }
+
+/** How the next token is chosen. Absent fields take the version's own defaults (manifest `sampling`), then those here. */
+export interface SamplingOptions {
+  /** 0 is greedy; default 1 */
+  temperature?: number
+  /** keep the k most likely; 0 keeps all (default) */
+  topK?: number
+  /** nucleus mass in (0, 1]; default 1 */
+  topP?: number
+  /** keep what has at least this share of the most likely token's probability; default 0 */
+  minP?: number
+  /** any integer; the same seed and request give the same tokens whatever else is in the batch */
+  seed?: number
+  /** subtracted once from the logit of every token that was generated already; default 0 */
+  presencePenalty?: number
+  /** subtracted for each time a token was generated already; default 0 */
+  frequencyPenalty?: number
+  /** divides positive and multiplies negative logits of tokens in prompt and answer; default 1 */
+  repetitionPenalty?: number
+  /** token id → added to its logit */
+  logitBias?: Record<number, number>
+  /** report the chosen token's log-probability and this many alternatives (0 to 20) */
+  logprobs?: number
+}
+
+export interface GenerateRequest {
+  /** the exchange's id; unique among requests that run */
+  id: string
+  version: VersionId
+  prompt: Prompt
+  sampling: SamplingOptions
+  /** most tokens to generate; absent: as many as the context has room for */
+  maxTokens?: number
+  /** the answer ends before any of these; they are not part of it */
+  stop: string[]
+  /** give the prompt back as the start of the answer (completions' `echo`) */
+  echo?: boolean
+  /** keep generating past end-of-turn tokens (benchmarks) */
+  ignoreEnd?: boolean
+}
+
+export interface TokenLogprob {
+  token: string
+  /** the token's own bytes; a character may be spread over several tokens */
+  bytes: number[]
+  logprob: number
+  /** the most likely tokens, best first, as many as asked for */
+  top: { token: string; bytes: number[]; logprob: number }[]
+}
+
+export interface Usage {
+  promptTokens: number
+  /** prompt tokens whose keys and values were still in the cache */
+  cachedTokens: number
+  completionTokens: number
+}
+
+/** Milliseconds, from when the engine received the request. */
+export interface Timings {
+  queueMs: number
+  prefillMs: number
+  decodeMs: number
+  timeToFirstTokenMs: number
+}
+
+export type FinishReason = 'stop' | 'length'
+
+export type GenerateEvent =
+  /** the request has a slot and its prompt is being computed */
+  | { type: 'started'; promptTokens: number; cachedTokens: number; queueMs: number }
+  /** a piece of the answer: whole characters only; `tokens` counts the tokens since the last delta */
+  | { type: 'delta'; text: string; tokens: number; logprobs?: TokenLogprob[] }
+  | { type: 'done'; finishReason: FinishReason; usage: Usage; timings: Timings }
+  | { type: 'error'; error: RuntimeFailure }
+
+export interface RuntimeFailure {
+  code: RuntimeErrorCode
+  /** one sentence: what was wrong, what was given, what is allowed */
+  message: string
+  /** the figures behind `context_length_exceeded` */
+  promptTokens?: number
+  maxTokens?: number
+  contextTokens?: number
+  /** what had been used when it failed, where known */
+  usage?: Usage
+}
+
+// Adding a code: give it a status in gateway/errors.ts.
+export type RuntimeErrorCode =
+  /** prompt, or prompt and maxTokens, do not fit the context */
+  | 'context_length_exceeded'
+  /** the waiting queue is full */
+  | 'overloaded'
+  /** no such version on this host, or it isn't loaded */
+  | 'version_not_loaded'
+  /** the version folder is damaged or of a kind that this build can't serve */
+  | 'version_unusable'
+  /** the engine process ended while the request ran */
+  | 'engine_lost'
+  /** the host is shutting down */
+  | 'draining'
+  /** the request can't be honoured by this version: no chat template, a token id outside the vocabulary, … */
+  | 'invalid_request'
+  /** the runtime can't be reached or broke off */
+  | 'runtime_unreachable'
+  /** a broken invariant */
+  | 'internal'
+
+export interface LoadRequest {
+  version: VersionId
+}
+
+export type LoadEvent =
+  /** `fraction` in 0…1 where known */
+  | { type: 'progress'; phase: 'starting' | 'loading' | 'warming'; fraction?: number }
+  | { type: 'ready'; loadMs: number }
+  | { type: 'error'; error: RuntimeFailure }
+
+export type EngineState = 'loading' | 'ready' | 'restarting' | 'draining' | 'failed'
+
+/** Figures of one engine; counters since its start, sizes in bytes, times in seconds. */
+export interface EngineStats {
+  version: VersionId
+  state: EngineState
+  /** why it is `failed` or `restarting` */
+  reason?: string
+  pid: number | null
+  restarts: number
+  running: number
+  waiting: number
+  slots: number
+  /** most tokens of one sequence, prompt and answer */
+  contextTokens: number
+  /** tokens now held in the KV cache by running sequences, and how many would fit */
+  kvTokensUsed: number
+  kvTokensCapacity: number
+  memoryBytes: number
+  loadMs: number
+  steps: number
+  prefillTokens: number
+  decodeTokens: number
+  cachedTokens: number
+  /** seconds spent in forward passes */
+  prefillSeconds: number
+  decodeSeconds: number
+}
+
+export interface HostStats {
+  pid: number
+  engines: EngineStats[]
+}
