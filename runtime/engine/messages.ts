@@ -19,3 +19,22 @@ export type EngineMessage =
 
 /** the part of the figures that the engine itself knows */
 export type EngineOwnStats = Omit<EngineStats, 'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs'>
+
+/** Given to the engine process as JSON in its first argument. */
+export interface EngineSettings {
+  /** the version folder */
+  folder: string
+  version: string
+  /** intra-op threads of a forward pass */
+  threads: number
+  /** most sequences at once; the engine takes fewer where the KV budget does not hold them */
+  slots: number
+  /** most tokens of one sequence; null: what the model was trained for */
+  contextTokens: number | null
+  /** memory that the KV cache may come to occupy */
+  kvBudgetBytes: number
+  /** prompt tokens of one step */
+  prefillChunk: number
+  /** requests that may wait for a slot before the answer is `overloaded` */
+  maxWaiting: number
+}
