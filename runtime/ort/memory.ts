@@ -1,0 +1,74 @@
+// Page-aligned memory that JavaScript and ONNX Runtime share.
+//
+// It is mapped, not allocated: pages come into being, as zeros, when they are first written, so that a KV cache may be
+// laid out for the longest context and only costs what is used; and `discard` gives pages back at once.
+//
+// Hazard: V8 may move a small typed array of its own heap while native code reads it. Whatever native code holds an
+// address of lives in memory of this kind.
+
+import koffi from 'koffi'
+import type { LibraryHandle } from 'koffi'
+
+import type { NativeFunction, Pointer } from './api.ts'
+
+export const PAGE_BYTES = 4096
+
+const PROT_READ_WRITE = 3
+const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x2 | 0x20 | 0x4000
+const MADV_DONTNEED = 4
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn
+
+interface Libc {
+  library: LibraryHandle
+  mmap: NativeFunction
+  munmap: NativeFunction
+  madvise: NativeFunction
+}
+
+let libc: Libc | undefined
+
+function loadLibc(): Libc {
+  if (libc) return libc
+  const library = koffi.load('libc.so.6')
+  libc = {
+    library,
+    mmap: library.func('void *mmap(uintptr_t, size_t, int, int, int, int64_t)'),
+    munmap: library.func('int munmap(uintptr_t, size_t)'),
+    madvise: library.func('int madvise(uintptr_t, size_t, int)'),
+  }
+  return libc
+}
+
+export class NativeMemory {
+  readonly address: Pointer
+  readonly bytes: number
+  readonly buffer: ArrayBuffer
+
+  constructor(bytes: number) {
+    this.bytes = Math.max(1, Math.ceil(bytes / PAGE_BYTES)) * PAGE_BYTES
+    const pointer = loadLibc().mmap(
+      0,
+      this.bytes,
+      PROT_READ_WRITE,
+      MAP_PRIVATE_ANONYMOUS_NORESERVE,
+      -1,
+      0,
+    ) as Pointer | null
+    if (!pointer || BigInt(pointer) === MAP_FAILED) {
+      throw new Error(`the system refused to map ${this.bytes} bytes`)
+    }
+    this.address = BigInt(pointer)
+    this.buffer = koffi.view(pointer, this.bytes)
+  }
+
+  /** Gives whole pages inside [offset, offset + length) back to the system; they read as zeros afterwards. */
+  discard(offset: number, length: number): void {
+    const start = Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES
+    const end = Math.floor((offset + length) / PAGE_BYTES) * PAGE_BYTES
+    if (end > start) loadLibc().madvise(this.address + BigInt(start), end - start, MADV_DONTNEED)
+  }
+
+  free(): void {
+    loadLibc().munmap(this.address, this.bytes)
+  }
+}
