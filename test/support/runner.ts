@@ -1,0 +1,50 @@
+// A runner over a graph that is drawn from a checkpoint into a throwaway folder.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+
+import type { Manifest, Precision } from '../../models/manifest.ts'
+import type { Checkpoint } from '../../runtime/checkpoint/checkpoint.ts'
+import { OnnxRunner } from '../../runtime/engine/onnx-runner.ts'
+import { writeDecoder } from '../../runtime/graph/export.ts'
+import { loadOrt } from '../../runtime/ort/api.ts'
+
+export async function startRunner(
+  t: TestContext,
+  checkpoint: Checkpoint,
+  precision: Precision,
+  { slots = 8, capacity = 128, maxPrefill = 64 } = {},
+): Promise<OnnxRunner> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'headrace-graph-'))
+  const { parameters, ...graph } = await writeDecoder(checkpoint, folder, { precision, threads: 2 })
+  const manifest: Manifest = {
+    format: 1,
+    model: 'random',
+    version: '1',
+    created: '2026-01-01T00:00:00.000Z',
+    source: { kind: 'folder', reference: 'memory', revision: null, sha256: '' },
+    licence: null,
+    architecture: checkpoint.architecture,
+    parameters,
+    precision,
+    contextLength: checkpoint.architecture.contextLength,
+    tokenizer: { file: '', configFile: '', bosTokenId: null, endTokenIds: [0] },
+    chatTemplate: null,
+    sampling: {},
+    graph,
+    files: {},
+  }
+  const runner = new OnnxRunner(loadOrt(), folder, manifest, {
+    slots,
+    capacity,
+    maxPrefill,
+    threads: 2,
+  })
+  t.after(async () => {
+    runner.close()
+    await rm(folder, { recursive: true })
+  })
+  return runner
+}
