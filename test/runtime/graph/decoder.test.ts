@@ -81,6 +81,18 @@ describe('quantised graphs stay near the fp32 one', () => {
     })
   }
 
+  test('int8 bears a layer that adds nothing', async (t) => {
+    const checkpoint = randomCheckpoint(TINY)
+    checkpoint.weights.get('model.layers.1.mlp.up_proj.weight')!.fill(0)
+    checkpoint.weights.get('model.layers.1.self_attn.v_proj.weight')!.fill(0)
+    const tokens = someTokens(40)
+    const expected = (await referenceLogits(checkpoint, tokens)).at(-1)!
+    const runner = await startRunner(t, checkpoint, 'int8')
+    runner.prefill(0, tokens, 0, 'logits')
+    const difference = expected.map((value, i) => value - runner.logits(0)[i]!)
+    assert.ok(Math.sqrt(energy(difference) / energy(expected)) < 0.08)
+  })
+
   test('int4 is exact for weights that were affine 4-bit numbers before', async (t) => {
     const checkpoint = randomCheckpoint(TINY)
     for (const [name, values] of checkpoint.weights) {
