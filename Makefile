@@ -1,0 +1,41 @@
+# Every target works on a fresh clone: what is missing is installed first. Paths are relative, so that the folder may
+# have any name, one with spaces too.
+
+SHELL := /bin/sh
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+# npm puts a Node 24 here where the machine's own is older, and it comes first.
+NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
+INSTALLED := node_modules/.installed
+
+.PHONY: help serve test check format bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
+
+serve: $(INSTALLED) ## start everything and print URL, key and an example
+	@exec ./headrace serve
+
+test: $(INSTALLED) ## run all tests; FILES="test/a.test.ts …" for some
+	@$(NODE) test/run.ts $(FILES)
+
+check: $(INSTALLED) ## check types, lint, import boundaries, format and unused code
+	@PATH="$$PWD/node_modules/.bin:$$PATH" npm run --silent check
+
+format: $(INSTALLED) ## format every file
+	@PATH="$$PWD/node_modules/.bin:$$PATH" npm run --silent format
+
+bench: $(INSTALLED) ## measure speed, memory and quality
+	@$(NODE) test/bench/main.ts $(ARGS)
+
+clean: ## delete what was installed and cached; the data folder stays
+	rm -rf node_modules .cache
+
+# The stamp is written last and removed first: an install that was interrupted is run again, from the start.
+$(INSTALLED): package-lock.json package.json
+	@command -v npm >/dev/null 2>&1 || { echo "Node 20 or newer with npm is needed; there is no npm here." >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { echo "Node 20 or newer is needed; here is $$(node --version 2>/dev/null || echo none)." >&2; exit 1; }
+	@rm -f $(INSTALLED)
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $(INSTALLED)
