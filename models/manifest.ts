@@ -3,7 +3,15 @@
 // A version is immutable: a folder `<data dir>/models/<name>/<version>/` with this manifest, an ONNX graph, its data and
 // the tokenizer's files. Anything that would change an answer is named here or hashed here.
 //
-// Knows: the format. Does not know: how versions are found (store.ts) or made (runtime/import.ts).
+// Knows: the format. Does not know: how versions are found (store.ts), checked (checksums.ts) or made (runtime/import.ts).
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { Type } from 'typebox'
+import { Check } from 'typebox/value'
+
+import { schemaProblems } from './schema-problems.ts'
 
 export const MANIFEST_FILE = 'manifest.json'
 export const MANIFEST_FORMAT = 1
@@ -13,6 +21,9 @@ export type Family = (typeof FAMILIES)[number]
 
 export const PRECISIONS = ['fp32', 'int8', 'int4'] as const
 export type Precision = (typeof PRECISIONS)[number]
+
+// The fastest that stays within 1 % of fp32's perplexity; `make bench` measures both.
+export const DEFAULT_PRECISION: Precision = 'int8'
 
 export interface Architecture {
   family: Family
@@ -109,4 +120,130 @@ export interface Manifest {
   }
   /** every other file of the folder */
   files: Record<string, { sha256: string; bytes: number }>
+}
+
+/** A manifest before the store has numbered, dated and hashed it. */
+export type ManifestDraft = Omit<Manifest, 'version' | 'created' | 'files'>
+
+/** A manifest that can't be used; the message names the file and every field that is wrong. */
+export class ManifestError extends Error {
+  override name = 'ManifestError'
+}
+
+/** Names of models: a folder's name and a part of URLs and metric labels, so never a path and never long. */
+export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
+export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/
+
+const Count = Type.Integer({ minimum: 1 })
+const TokenId = Type.Integer({ minimum: 0 })
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+// Files lie beside the manifest: a name with a slash could point out of the folder.
+const FILE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]*$'
+const FileName = Type.String({ pattern: FILE_NAME })
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([Type.Null(), schema])
+
+const ArchitectureSchema = Type.Object({
+  family: Type.Enum([...FAMILIES]),
+  layers: Count,
+  hiddenSize: Count,
+  intermediateSize: Count,
+  heads: Count,
+  kvHeads: Count,
+  headDim: Count,
+  vocabSize: Count,
+  contextLength: Count,
+  normEpsilon: Type.Number({ exclusiveMinimum: 0 }),
+  ropeTheta: Type.Number({ exclusiveMinimum: 0 }),
+  ropeScaling: Type.Union([
+    Type.Null(),
+    Type.Object({
+      type: Type.Literal('llama3'),
+      factor: Type.Number(),
+      lowFreqFactor: Type.Number(),
+      highFreqFactor: Type.Number(),
+      originalContextLength: Count,
+    }),
+    Type.Object({ type: Type.Literal('linear'), factor: Type.Number() }),
+  ]),
+  tiedEmbeddings: Type.Boolean(),
+  qkvBias: Type.Boolean(),
+  qkNorm: Type.Boolean(),
+  slidingWindow: nullable(Count),
+})
+
+const ManifestSchema = Type.Object({
+  format: Type.Literal(MANIFEST_FORMAT),
+  model: Type.String({ pattern: MODEL_NAME.source }),
+  version: Type.String({ pattern: VERSION_NUMBER.source }),
+  created: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T[0-9:.]+Z$' }),
+  source: Type.Object({
+    kind: Type.Enum(['folder', 'gguf', 'hf', 'pip', 'bundled']),
+    reference: Type.String(),
+    revision: nullable(Type.String()),
+    sha256: Sha256,
+  }),
+  licence: nullable(Type.String()),
+  architecture: ArchitectureSchema,
+  parameters: Count,
+  precision: Type.Enum([...PRECISIONS]),
+  contextLength: Count,
+  tokenizer: Type.Object({
+    file: FileName,
+    configFile: FileName,
+    bosTokenId: nullable(TokenId),
+    endTokenIds: Type.Array(TokenId),
+  }),
+  chatTemplate: nullable(Type.String()),
+  sampling: Type.Object({
+    temperature: Type.Optional(Type.Number()),
+    topK: Type.Optional(Type.Number()),
+    topP: Type.Optional(Type.Number()),
+    minP: Type.Optional(Type.Number()),
+    repetitionPenalty: Type.Optional(Type.Number()),
+  }),
+  graph: Type.Object({
+    file: FileName,
+    dataFile: FileName,
+    candidates: Count,
+    kvType: Type.Enum(['f32', 'i8']),
+  }),
+  files: Type.Record(
+    Type.String({ pattern: FILE_NAME }),
+    Type.Object({ sha256: Sha256, bytes: Type.Integer({ minimum: 0 }) }),
+    { additionalProperties: false },
+  ),
+})
+
+/**
+ * @param file named in the error
+ * @throws ManifestError naming every field that is missing or wrong, what was found and what is allowed
+ */
+export function parseManifest(json: unknown, file: string): Manifest {
+  if (!Check(ManifestSchema, json)) {
+    throw new ManifestError(`${file}: ${schemaProblems(ManifestSchema, json).join('; ')}`)
+  }
+  const { graph, tokenizer, files } = json
+  const named = [graph.file, graph.dataFile, tokenizer.file, tokenizer.configFile]
+  const unlisted = named.filter((name) => !Object.hasOwn(files, name))
+  if (unlisted.length > 0) {
+    throw new ManifestError(`${file}: files does not list ${unlisted.join(', ')}`)
+  }
+  return json
+}
+
+/** @throws ManifestError where there is none, or it can't be read */
+export async function readManifest(folder: string): Promise<Manifest> {
+  const file = join(folder, MANIFEST_FILE)
+  let json: unknown
+  try {
+    json = JSON.parse(await readFile(file, 'utf8'))
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new ManifestError(`${file} can't be read: ${reason}`, { cause })
+  }
+  return parseManifest(json, file)
+}
+
+export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  await writeFile(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`)
 }

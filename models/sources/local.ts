@@ -1,0 +1,94 @@
+// Checkpoints that lie on this machine already: a folder, a .gguf file, the model that comes with the repository.
+
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+
+import { sha256File, sumOfFiles } from '../checksums.ts'
+import { isMissing } from '../work-folders.ts'
+import { pickCheckpoint } from './checkpoint-files.ts'
+import type { CheckpointFiles } from './checkpoint-files.ts'
+import { checkPins, SourceError } from './fetched.ts'
+import type { FetchedSource, FetchOptions } from './fetched.ts'
+
+/** @throws SourceError where nothing is at the path, or no checkpoint */
+export async function fetchLocal(path: string, options: FetchOptions): Promise<FetchedSource> {
+  const place = resolve(path)
+  const checkpoint = await readCheckpoint(place, options)
+  return {
+    path: checkpoint.path,
+    kind: checkpoint.kind,
+    reference: place,
+    revision: null,
+    sha256: checkpoint.sha256,
+    licence: null,
+  }
+}
+
+/** @param folder of the bundled model's checkpoint */
+export async function fetchBundled(
+  reference: string,
+  folder: string,
+  options: FetchOptions,
+): Promise<FetchedSource> {
+  const { path, sha256 } = await readCheckpoint(folder, options)
+  return { path, kind: 'bundled', reference, revision: null, sha256, licence: null }
+}
+
+export interface LocalCheckpoint {
+  kind: CheckpointFiles['kind']
+  /** the folder, or its one .gguf file */
+  path: string
+  sha256: string
+}
+
+/**
+ * Finds the one checkpoint at a path, sums it up and compares it with what is pinned.
+ * @throws SourceError
+ */
+export async function readCheckpoint(
+  path: string,
+  options: FetchOptions,
+): Promise<LocalCheckpoint> {
+  const { files, kind, folder } = await look(path)
+  const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size))
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
+  const sums: Record<string, string> = {}
+  let bytes = 0
+  for (const name of files) {
+    sums[name] = await sha256File(join(folder, name), {
+      signal: options.signal,
+      onBytes(count) {
+        bytes += count
+        options.onProgress?.({ phase: 'verify', item: name, bytes, totalBytes })
+      },
+    })
+  }
+  checkPins(options.pins ?? {}, sums, path)
+  const [first] = files
+  return {
+    kind,
+    path: kind === 'gguf' && first !== undefined ? join(folder, first) : folder,
+    sha256: kind === 'gguf' && first !== undefined ? (sums[first] ?? '') : sumOfFiles(sums),
+  }
+}
+
+async function look(path: string): Promise<CheckpointFiles & { folder: string }> {
+  let isFolder: boolean
+  try {
+    isFolder = (await stat(path)).isDirectory()
+  } catch (cause) {
+    if (isMissing(cause)) throw new SourceError(`There is nothing at ${path}`, { cause })
+    throw new SourceError(`${path} can't be looked at: ${String(cause)}`, { cause })
+  }
+  if (isFolder) {
+    const picked = pickCheckpoint(await readdir(path), null, path, `${path}/<file>`)
+    return { ...picked, folder: path }
+  }
+  if (!path.endsWith('.gguf')) {
+    throw new SourceError(
+      `${path} is a file of an unknown kind; supported are a .gguf file, or the folder of a Hugging Face checkpoint`,
+    )
+  }
+  const name = basename(path)
+  return { kind: 'gguf', files: [name], documents: [], folder: resolve(path, '..') }
+}
