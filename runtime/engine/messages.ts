@@ -1,6 +1,10 @@
 // What an engine process and its host say to each other, over Node's own IPC channel.
 //
 // Everything a step produced travels as one message, so that the channel's cost goes with steps and not with sequences.
+//
+// An engine process ends when the channel closes, whoever closed it: so does the host's own end, however sudden. Signals of
+// a terminal or a container reach both; they are the host's to honour, and an engine ignores SIGINT and SIGTERM. After
+// `drain` it leaves only when its last message is written, or the end of an answer is lost.
 
 import type { EngineStats, GenerateEvent, GenerateRequest, LoadEvent } from '../protocol.ts'
 
@@ -18,7 +22,10 @@ export type EngineMessage =
   | { type: 'stats'; ask: number; stats: EngineOwnStats }
 
 /** the part of the figures that the engine itself knows */
-export type EngineOwnStats = Omit<EngineStats, 'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs'>
+export type EngineOwnStats = Omit<
+  EngineStats,
+  'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs'
+>
 
 /** Given to the engine process as JSON in its first argument. */
 export interface EngineSettings {

@@ -12,7 +12,7 @@ import path from 'node:path'
 
 import { PAGE_BYTES } from '../ort/memory.ts'
 
-export const TENSOR = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7 } as const
+const TENSOR = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7 } as const
 export type TensorType = keyof typeof TENSOR
 export type Shape = (number | string)[]
 export type Values = Float32Array | Int8Array | Uint8Array | Int32Array | BigInt64Array

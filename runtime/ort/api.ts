@@ -75,7 +75,7 @@ type FunctionName = keyof typeof FUNCTIONS
 type Argument = Pointer | number | string | BigInt64Array
 
 /** A call that ONNX Runtime refused or that failed; the message is its own. */
-export class OrtError extends Error {
+class OrtError extends Error {
   override name = 'OrtError'
 }
 
@@ -129,7 +129,7 @@ export class Ort {
     const result = out[0]
     if (result === null || result === undefined)
       throw new OrtError(`${name} gave nothing. This is a bug.`)
-    return BigInt(result)
+    return result
   }
 
   release(name: FunctionName, pointer: Pointer): void {
@@ -162,6 +162,7 @@ export function loadOrt(libraryFile: string = bundledLibrary()): Ort {
     }
     return loaded.ort
   }
+  // oxlint-disable-next-line node/no-process-env -- written, not read: this is how the library is told
   Object.assign(process.env, LIBRARY_ENVIRONMENT)
   koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES })
   loaded = { file: libraryFile, ort: new Ort(libraryFile) }

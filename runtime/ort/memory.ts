@@ -54,10 +54,10 @@ export class NativeMemory {
       -1,
       0,
     ) as Pointer | null
-    if (!pointer || BigInt(pointer) === MAP_FAILED) {
+    if (!pointer || pointer === MAP_FAILED) {
       throw new Error(`the system refused to map ${this.bytes} bytes`)
     }
-    this.address = BigInt(pointer)
+    this.address = pointer
     this.buffer = koffi.view(pointer, this.bytes)
   }
 

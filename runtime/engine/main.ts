@@ -1,0 +1,136 @@
+// The engine process: loads one version, tells its host how that goes, and runs the loop until there is no more to do.
+//
+// It is forked by the host with its settings as JSON in the first argument, talks over Node's IPC channel (messages.ts) and
+// ends with the host: when the channel closes, so does everything here. A forward pass that throws ends the process; the
+// host starts another.
+//
+// Knows: how the parts of an engine are put together. Does not know: what they do, other engines, HTTP.
+
+import path from 'node:path'
+
+import { readManifest } from '../../models/manifest.ts'
+import { loadOrt } from '../ort/api.ts'
+import { chooseCacheSize } from './cache-size.ts'
+import { Engine } from './engine.ts'
+import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
+import { kvBytesPerToken, OnnxRunner } from './onnx-runner.ts'
+import type { Runner } from './runner.ts'
+import { loadText } from './text/text.ts'
+
+await main(process.argv[2])
+
+async function main(argument: string | undefined): Promise<void> {
+  if (!process.send || argument === undefined) {
+    fail(
+      new Error(
+        `${path.basename(import.meta.filename)} is started by a runtime host, not by hand.`,
+      ),
+    )
+  }
+  process.on('disconnect', () => process.exit(0))
+  process.on('uncaughtException', fail)
+  // A terminal interrupts everybody in it. The host is who answers: it drains, then tells us.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => {})
+
+  const settings = JSON.parse(argument) as EngineSettings
+  let engine: Engine
+  try {
+    engine = await load(settings)
+  } catch (error) {
+    const message = `Version '${settings.version}' can't be served: ${describe(error)}`
+    send({ type: 'error', error: { code: 'version_unusable', message } }, () => process.exit(1))
+    return
+  }
+  serve(engine)
+}
+
+async function load(settings: EngineSettings): Promise<Engine> {
+  const startMs = performance.now()
+  const { folder, prefillChunk, maxWaiting, threads } = settings
+  send({ type: 'progress', phase: 'starting' })
+  const manifest = await readManifest(folder)
+  const { slots, capacity } = chooseCacheSize({
+    slots: settings.slots,
+    contextTokens: Math.min(manifest.contextLength, settings.contextTokens ?? Infinity),
+    bytesPerToken: kvBytesPerToken(manifest.architecture),
+    budgetBytes: settings.kvBudgetBytes,
+  })
+  const text = await loadText(folder, manifest, capacity)
+  send({ type: 'progress', phase: 'loading' })
+  const runner = new OnnxRunner(loadOrt(), folder, manifest, {
+    slots,
+    capacity,
+    threads,
+    maxPrefill: prefillChunk,
+  })
+  send({ type: 'progress', phase: 'warming' })
+  warmUp(runner, manifest.tokenizer.bosTokenId ?? 0)
+  const now = () => performance.now()
+  const { sampling } = manifest
+  const engine = new Engine({ runner, text, sampling, prefillChunk, maxWaiting, now })
+  send({ type: 'ready', loadMs: now() - startMs })
+  return engine
+}
+
+/** The first passes read the weights from disk and prepare kernels; no request should wait for that. */
+function warmUp(runner: Runner, token: number): void {
+  runner.prefill(0, [token, token], 0, 'candidates')
+  runner.decode([token], [2], 'logits')
+}
+
+function serve(engine: Engine): void {
+  let isTurning = false
+  let isDraining = false
+
+  const turn = () => {
+    engine.step()
+    const events = engine.takeEvents()
+    if (events.length > 0) send({ type: 'events', events })
+    rest()
+  }
+  const rest = () => {
+    isTurning = !engine.isIdle
+    // Through the event loop, where requests and cancellations arrive.
+    if (isTurning) setImmediate(turn)
+    else if (isDraining)
+      send({ type: 'events', events: engine.takeEvents() }, () => process.exit(0))
+  }
+  process.on('message', (message: HostMessage) => {
+    switch (message.type) {
+      case 'generate':
+        engine.submit(message.request)
+        break
+      case 'cancel':
+        engine.cancel(message.id)
+        break
+      case 'drain':
+        isDraining = true
+        engine.drain()
+        break
+      case 'stats':
+        send({ type: 'stats', ask: message.ask, stats: engine.stats() })
+        return
+    }
+    const refusals = engine.takeEvents()
+    if (refusals.length > 0) send({ type: 'events', events: refusals })
+    if (!isTurning) rest()
+  })
+}
+
+function send(message: EngineMessage, onSent?: () => void): void {
+  // A host that is gone can't be told; the channel's end ends the process.
+  process.send?.(message, undefined, undefined, () => onSent?.())
+}
+
+/** The host keeps the last line. */
+function fail(error: unknown): never {
+  console.error(error)
+  console.error(describe(error))
+  process.exit(1)
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message} (${describe(error.cause)})`
+}
