@@ -10,7 +10,23 @@
 //
 // Closing the connection of a generate request cancels it: the engine frees its slot before the next step.
 //
+// A status other than 200 and 204 is for requests that should not have been sent: 400 (not JSON, wrong shape), 401 (token),
+// 404 (no such path), 413 (longer than MAX_BODY_BYTES), 415; its body is an ErrorBody. Everything else, refusals before
+// `started` too, is 200 and an `error` line, so that there is one place to look. An NDJSON answer whose last line is none of
+// `done`, `ready` and `error` was cut off. Empty lines say that the host is still there and mean nothing else.
+//
 // Knows: text in, text out, and the figures that go with it. Does not know: HTTP statuses of the gateway, callers, SQL.
+
+/** Longest request body: prompts may be long, but a body is held in memory and parsed in one go. */
+export const MAX_BODY_BYTES = 64 * 1024 * 1024
+
+/** Most milliseconds between two lines of an NDJSON answer; an idle one gets empty lines this often. */
+export const HEARTBEAT_MS = 15_000
+
+/** What comes with a status other than 200 and 204. */
+export interface ErrorBody {
+  error: RuntimeFailure
+}
 
 /** A version's full id, `<model>@<version>`, e.g. `smollm2-135m-instruct@1`. */
 export type VersionId = string

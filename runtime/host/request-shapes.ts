@@ -1,0 +1,124 @@
+// The shapes of request bodies, checked before anything else sees them.
+//
+// Unknown fields are refused: a newer gateway's parameter that this runtime has never heard of must not be ignored.
+// Whether a version can honour what is well-formed is its engine's to say.
+
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Pointer } from 'typebox/value'
+import type { TSchema } from 'typebox'
+import type { Validator } from 'typebox/compile'
+
+import { Refusal } from './refusal.ts'
+import type { GenerateRequest, LoadRequest, SamplingOptions } from '../protocol.ts'
+
+/** Bodies to requests. Each throws a Refusal that names the field at fault. */
+interface RequestShapes {
+  toGenerateRequest(body: unknown): GenerateRequest
+  /** load and unload */
+  toVersion(body: unknown): LoadRequest
+}
+
+const GIVEN_MAX_CHARACTERS = 60
+
+// `satisfies` makes a field that is new in the protocol a type error until it is here, too.
+export function createRequestShapes(): RequestShapes {
+  const closed = { additionalProperties: false }
+  const number = Type.Optional(Type.Number())
+  const flag = Type.Optional(Type.Boolean())
+  const identifier = Type.String({ minLength: 1, maxLength: 200 })
+
+  const message = Type.Object(
+    {
+      role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool']),
+      content: Type.String(),
+      name: Type.Optional(Type.String()),
+    },
+    closed,
+  )
+  const chat = Type.Object({ kind: Type.Literal('chat'), messages: Type.Array(message) }, closed)
+  const text = Type.Object({ kind: Type.Literal('text'), text: Type.String() }, closed)
+  const tokens = Type.Object(
+    { kind: Type.Literal('tokens'), ids: Type.Array(Type.Integer({ minimum: 0 })) },
+    closed,
+  )
+  const sampling = Type.Object(
+    {
+      temperature: Type.Optional(Type.Number({ minimum: 0 })),
+      topK: Type.Optional(Type.Integer({ minimum: 0 })),
+      topP: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+      minP: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+      seed: Type.Optional(Type.Integer()),
+      presencePenalty: number,
+      frequencyPenalty: number,
+      repetitionPenalty: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+      logitBias: Type.Optional(
+        Type.Record(Type.String({ pattern: '^\\d+$' }), Type.Number(), closed),
+      ),
+      logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
+    } satisfies Record<keyof SamplingOptions, TSchema>,
+    closed,
+  )
+  const rest = {
+    id: identifier,
+    version: identifier,
+    sampling,
+    maxTokens: Type.Optional(Type.Integer({ minimum: 0 })),
+    stop: Type.Array(Type.String({ minLength: 1 })),
+    echo: flag,
+    ignoreEnd: flag,
+  } satisfies Record<Exclude<keyof GenerateRequest, 'prompt'>, TSchema>
+
+  // A request for each kind of prompt: with a union, what is wrong would be told for all three.
+  const kinds = {
+    chat: Compile(Type.Object({ ...rest, prompt: chat }, closed)),
+    text: Compile(Type.Object({ ...rest, prompt: text }, closed)),
+    tokens: Compile(Type.Object({ ...rest, prompt: tokens }, closed)),
+  }
+  const kind = Compile(
+    Type.Object({ prompt: Type.Object({ kind: Type.Enum(['chat', 'text', 'tokens']) }) }),
+  )
+  const version = Compile(Type.Object({ version: identifier }, closed))
+
+  return {
+    toGenerateRequest(body) {
+      switch (check(kind, body).prompt.kind) {
+        case 'chat':
+          return check(kinds.chat, body)
+        case 'text':
+          return check(kinds.text, body)
+        case 'tokens':
+          return check(kinds.tokens, body)
+      }
+    },
+    toVersion: (body) => check(version, body),
+  }
+}
+
+function check<T>(validator: Validator<{}, TSchema, T>, body: unknown): T {
+  if (validator.Check(body)) return body
+  const errors = validator.Errors(body)
+  // A field that is unknown or missing explains what else is wrong.
+  const error =
+    errors.find(({ keyword }) => keyword === 'additionalProperties' || keyword === 'required') ??
+    errors[0]
+  if (!error) throw new Error('A body that does not fit has no errors. This is a bug.')
+  const where = error.instancePath === '' ? 'The body' : `'${fieldName(error.instancePath)}'`
+  const given = JSON.stringify(Pointer.Get(body, error.instancePath)) ?? 'nothing'
+  const shortened =
+    given.length > GIVEN_MAX_CHARACTERS ? `${given.slice(0, GIVEN_MAX_CHARACTERS)}…` : given
+  throw new Refusal(400, `${where} ${error.message}${detail(error.params)}; given: ${shortened}.`)
+}
+
+/** `/prompt/messages/0/role` → `prompt.messages[0].role` */
+function fieldName(pointer: string): string {
+  return pointer
+    .slice(1)
+    .replace(/\/(\d+)(?=\/|$)/g, '[$1]')
+    .replaceAll('/', '.')
+}
+
+function detail(params: object): string {
+  if ('additionalProperties' in params) return ` (${String(params.additionalProperties)})`
+  return 'allowedValues' in params ? ` (${String(params.allowedValues)})` : ''
+}

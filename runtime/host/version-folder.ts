@@ -1,0 +1,29 @@
+// Where on this host a version's folder is.
+//
+// Ids come from outside; the patterns that both halves have to fit have no room for a path.
+
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { MANIFEST_FILE, MODEL_NAME, VERSION_NUMBER } from '../../models/manifest.ts'
+import type { RuntimeFailure, VersionId } from '../protocol.ts'
+
+/** @returns the folder, or what to tell whoever asked for it */
+export async function findVersionFolder(
+  dataDir: string,
+  version: VersionId,
+): Promise<{ folder: string } | { failure: RuntimeFailure }> {
+  const [name = '', number = '', ...more] = version.split('@')
+  if (!MODEL_NAME.test(name) || !VERSION_NUMBER.test(number) || more.length > 0) {
+    const message = `'${version}' is no version id; these are written model@number, e.g. support-chat@3.`
+    return { failure: { code: 'invalid_request', message } }
+  }
+  const folder = join(dataDir, 'models', name, number)
+  try {
+    await access(join(folder, MANIFEST_FILE))
+    return { folder }
+  } catch {
+    const message = `There is no version '${version}' on this host: ${folder} has no ${MANIFEST_FILE}.`
+    return { failure: { code: 'version_not_loaded', message } }
+  }
+}

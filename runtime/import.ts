@@ -1,0 +1,112 @@
+// Makes a version out of a checkpoint: the graph, its data and the tokenizer's files, in a folder that the caller gives.
+//
+// The folder is the caller's to number, hash and publish, or to throw away; nothing is written anywhere else.
+//
+// Knows: checkpoints and graphs. Does not know: where the checkpoint came from, where versions lie.
+
+import { statfs, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { MANIFEST_FORMAT } from '../models/manifest.ts'
+import type { ManifestDraft, ManifestSource, Precision } from '../models/manifest.ts'
+import type { Checkpoint } from './checkpoint/checkpoint.ts'
+import { openCheckpoint } from './checkpoint/open.ts'
+import { writeDecoder } from './graph/export.ts'
+
+export interface ImportRequest {
+  /** the checkpoint: a Hugging Face folder or a .gguf file */
+  path: string
+  /** an empty folder to make the version in */
+  folder: string
+  model: string
+  precision: Precision
+  source: ManifestSource
+  /** used where the checkpoint itself names none */
+  licence: string | null
+  /** threads of the passes that int8 is calibrated with */
+  threads: number
+  signal?: AbortSignal
+  /** how much of the graph is written, 0…1 */
+  onProgress?: (fraction: number) => void
+}
+
+const TOKENIZER_FILE = 'tokenizer.json'
+const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json'
+
+// Bytes on disk for each parameter while it is made, a little above what was measured; int8 is written twice, once to
+// calibrate it.
+const BYTES_PER_PARAMETER: Record<Precision, number> = { fp32: 4.1, int8: 2.7, int4: 0.9 }
+const LEFT_FREE_BYTES = 64 * 2 ** 20
+
+/**
+ * @returns what the manifest says of the version
+ * @throws CheckpointError where the checkpoint can't be read or is of a family that can't be served; ImportError where the
+ *   disk has no room
+ */
+export async function importVersion(request: ImportRequest): Promise<ManifestDraft> {
+  const { folder, precision, threads, signal, onProgress } = request
+  const checkpoint = await openCheckpoint(request.path)
+  try {
+    signal?.throwIfAborted()
+    await ensureRoom(folder, checkpoint, precision)
+    const graph = await writeDecoder(checkpoint, folder, {
+      precision,
+      threads,
+      signal,
+      onProgress,
+    })
+    const { architecture, tokenizer } = checkpoint
+    await writeJson(folder, TOKENIZER_FILE, tokenizer.json)
+    await writeJson(folder, TOKENIZER_CONFIG_FILE, tokenizer.config)
+    return {
+      format: MANIFEST_FORMAT,
+      model: request.model,
+      source: request.source,
+      licence: checkpoint.licence ?? request.licence,
+      architecture,
+      parameters: graph.parameters,
+      precision,
+      contextLength: architecture.contextLength,
+      tokenizer: {
+        file: TOKENIZER_FILE,
+        configFile: TOKENIZER_CONFIG_FILE,
+        bosTokenId: tokenizer.bosTokenId,
+        endTokenIds: tokenizer.endTokenIds,
+      },
+      chatTemplate: tokenizer.chatTemplate,
+      sampling: tokenizer.sampling,
+      graph: {
+        file: graph.file,
+        dataFile: graph.dataFile,
+        candidates: graph.candidates,
+        kvType: graph.kvType,
+      },
+    }
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** A version that can't be made here. */
+class ImportError extends Error {
+  override name = 'ImportError'
+}
+
+async function ensureRoom(folder: string, checkpoint: Checkpoint, precision: Precision) {
+  const parameters = [...checkpoint.tensors.values()]
+    .map(({ shape }) => shape.reduce((product, size) => product * size, 1))
+    .reduce((sum, count) => sum + count, 0)
+  const needed = parameters * BYTES_PER_PARAMETER[precision] + LEFT_FREE_BYTES
+  const { bavail, bsize } = await statfs(folder)
+  const free = bavail * bsize
+  if (needed <= free) return
+  throw new ImportError(
+    `${(parameters / 1e6).toFixed(0)} million parameters at ${precision} need ${megabytes(needed)} MB at ${folder}, ` +
+      `where ${megabytes(free)} MB are free`,
+  )
+}
+
+const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
+
+const writeJson = (folder: string, name: string, content: object) =>
+  writeFile(join(folder, name), JSON.stringify(content))

@@ -1,0 +1,75 @@
+// What a runtime host can be told, with what it does when it is not.
+//
+// Knows: names, ranges, defaults. Does not know: where settings come from.
+
+import { availableParallelism, totalmem } from 'node:os'
+
+import { isLoopback, parseAddress } from './address.ts'
+import type { Address } from './address.ts'
+
+export interface RuntimeSettings {
+  /** version folders are at `<data dir>/models/<name>/<version>` */
+  dataDir: string
+  /** `unix:/path/of.sock` or `http://host:port`; port 0 takes any that is free */
+  address: string
+  /** bearer token that callers have to send; required where other machines can connect */
+  token?: string
+  /** threads of a forward pass; default: as many as the machine runs at once */
+  threads?: number
+  /** most sequences of one engine at once; default 32 */
+  slots?: number
+  /** most tokens of one sequence; default null: what the model was trained for */
+  contextTokens?: number | null
+  /** memory that one engine's KV cache may come to occupy; default: half of the machine's */
+  kvBudgetBytes?: number
+  /** prompt tokens of one step; default 256: a long prompt holds the others up for that much and no longer */
+  prefillChunk?: number
+  /** requests that may wait for a slot before the answer is `overloaded`; default 256 */
+  maxWaiting?: number
+  /** how long running requests may take to finish when their engine or the host is to end; default 30 s */
+  drainMs?: number
+  /** an engine that has not answered for this long hangs, and is started again; default 5 min: steps take seconds */
+  hangMs?: number
+}
+
+interface ResolvedSettings extends Required<Omit<RuntimeSettings, 'address' | 'token'>> {
+  address: Address
+  token: string | null
+}
+
+/** @throws Error with every problem, a line each: the setting, what was given, what is allowed */
+export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
+  const problems: string[] = []
+  const whole = (name: keyof RuntimeSettings, value: number, least: number): number => {
+    if (!Number.isSafeInteger(value) || value < least) {
+      problems.push(`${name}: ${value}; allowed is a whole number of at least ${least}`)
+    }
+    return value
+  }
+  const { contextTokens = null, token = '' } = settings
+  let address: Address | null = null
+  try {
+    address = parseAddress(settings.address)
+  } catch (error) {
+    problems.push(`address: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (address?.kind === 'tcp' && token === '' && !isLoopback(address.host)) {
+    const where = `${settings.address} can be reached from other machines`
+    problems.push(`token: none, but ${where}; give one, or listen on 127.0.0.1 or a unix socket`)
+  }
+  if (settings.dataDir === '') problems.push('dataDir: empty; allowed is the path of a folder')
+  const numbers = {
+    threads: whole('threads', settings.threads ?? availableParallelism(), 1),
+    slots: whole('slots', settings.slots ?? 32, 1),
+    contextTokens: contextTokens === null ? null : whole('contextTokens', contextTokens, 1),
+    kvBudgetBytes: whole('kvBudgetBytes', settings.kvBudgetBytes ?? Math.floor(totalmem() / 2), 1),
+    prefillChunk: whole('prefillChunk', settings.prefillChunk ?? 256, 1),
+    maxWaiting: whole('maxWaiting', settings.maxWaiting ?? 256, 0),
+    drainMs: whole('drainMs', settings.drainMs ?? 30_000, 0),
+    hangMs: whole('hangMs', settings.hangMs ?? 300_000, 1),
+  }
+  if (problems.length > 0 || !address) {
+    throw new Error(`The runtime's settings are wrong.\n${problems.join('\n')}`)
+  }
+  return { ...numbers, dataDir: settings.dataDir, address, token: token === '' ? null : token }
+}
