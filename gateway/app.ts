@@ -1,0 +1,141 @@
+// The gateway's server, put together: everything registered in the order in which a request meets it.
+//
+// Knows: what there is and in which order. Does not know: where its parts come from (main.ts makes them), what they do.
+
+import { randomUUIDv7 } from 'node:crypto'
+
+import swagger from '@fastify/swagger'
+import fastify, { LogController } from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
+
+import { LocalBackend } from './backends/local.ts'
+import { authenticate } from './plugins/auth.ts'
+import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
+import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
+import { recordExchanges } from './plugins/exchange.ts'
+import { KeyCache } from './plugins/key-cache.ts'
+import { tellUnknownUrls } from './plugins/unknown-urls.ts'
+import { chatRoutes } from './routes/chat.ts'
+import { completionRoutes } from './routes/completions.ts'
+import { healthRoutes } from './routes/health.ts'
+import { metricsRoute } from './routes/metrics.ts'
+import { modelRoutes } from './routes/models.ts'
+import type { Metrics } from './metrics.ts'
+import type { ExchangeLog } from './plugins/exchange.ts'
+import type { Callers } from './plugins/key-cache.ts'
+import type { Readiness } from './readiness.ts'
+import type { App } from './request.ts'
+import type { Versions } from './versions.ts'
+import type { Runtime } from '../runtime/client.ts'
+
+export interface AppSettings {
+  /** of this build, for the OpenAPI document */
+  release: string
+  bodyLimitBytes: number
+  /** null where the server is bound to loopback: /metrics is open then */
+  metricsToken: string | null
+  /** SHA-256 of the admin key */
+  adminKeyHash: Buffer
+  /** how long a request waits for its version to be loaded */
+  loadWaitMs: number
+}
+
+export interface AppDeps {
+  settings: AppSettings
+  runtime: Runtime
+  versions: Versions
+  callers: Callers
+  exchangeLog: ExchangeLog
+  readiness: Readiness
+  metrics: Metrics
+  /** absent: nothing is logged */
+  logger?: FastifyBaseLogger
+  /** milliseconds since 1970, monotonic */
+  now?: () => number
+  /** ids of exchanges */
+  newId?: () => string
+}
+
+/** for a request to arrive whole; generous for a long prompt on a slow line, and an end for who sends byte by byte */
+const REQUEST_TIMEOUT_MS = 120_000
+
+const monotonicNow = () => performance.timeOrigin + performance.now()
+
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const { settings, runtime, versions, callers, exchangeLog, readiness, metrics } = deps
+  const { now = monotonicNow, newId = randomUUIDv7 } = deps
+
+  const app: App = fastify({
+    loggerInstance: deps.logger,
+    // The exchange log says what happened; a second line for each request would say it again.
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'exchange',
+    }),
+    // An id that a client chose could be another exchange's.
+    requestIdHeader: false,
+    genReqId: () => newId(),
+    bodyLimit: settings.bodyLimitBytes,
+    // Refused by plugins/draining.ts, in the words of the API.
+    return503OnClosing: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    clientErrorHandler: tellMalformed,
+    frameworkErrors: tellUnroutable,
+    routerOptions: { maxParamLength: 256 },
+    ajv: {
+      customOptions: {
+        // A body means what it says: "1" is not 1, and nothing is dropped or filled in.
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allowUnionTypes: true,
+        // Errors carry the value and the schema, so that they can say what was given and what is allowed.
+        verbose: true,
+      },
+    },
+  })
+  // Schemas of answers are documentation; see dialects/openai/responses.ts.
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.decorateRequest('exchange', null)
+  app.decorateRequest('caller', null)
+
+  tellErrors(app, settings)
+  tellUnknownUrls(app)
+  readJson(app)
+  drainOnClose(app, readiness)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
+  })
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Headrace', version: settings.release },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+    },
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  healthRoutes(app, { readiness })
+  metricsRoute(app, { metrics, ...settings })
+
+  const onLookup = metrics.keyLookedUp.bind(metrics)
+  const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
+  const backend = new LocalBackend({ runtime, loadWaitMs: settings.loadWaitMs })
+
+  app.register((answers: App, _options, done) => {
+    recordExchanges(answers, { exchangeLog, metrics, now })
+    refuseWhileDraining(answers, readiness)
+    authenticate(answers, keys)
+    chatRoutes(answers, { backend, versions, metrics })
+    completionRoutes(answers, { backend, versions, metrics })
+    done()
+  })
+  app.register((listings: App, _options, done) => {
+    refuseWhileDraining(listings, readiness)
+    authenticate(listings, keys)
+    modelRoutes(listings, { versions })
+    done()
+  })
+  return app
+}

@@ -1,0 +1,175 @@
+// The backend over our own runtime: each choice is one request to an engine.
+//
+// A version that isn't loaded is loaded when somebody asks for it. Which versions are loaded is the runtime's to know,
+// so there is no list here that could be wrong: the request is tried, and where the answer is `version_not_loaded`, the
+// version is loaded (once for all who wait) and the request tried again.
+//
+// Knows: the runtime's front door. Does not know: HTTP, wire shapes, callers.
+
+import { fromRuntimeFailure, GatewayError, internalError } from '../errors.ts'
+import { RuntimeError } from '../../runtime/client.ts'
+import { merge } from './merge.ts'
+import type { AnswerEvent, Backend, Chat } from './backend.ts'
+import type { Runtime } from '../../runtime/client.ts'
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  Timings,
+  Usage,
+  VersionId,
+} from '../../runtime/protocol.ts'
+
+type EngineEvent = Exclude<GenerateEvent, { type: 'error' }>
+
+export interface LocalBackendOptions {
+  runtime: Pick<Runtime, 'generate' | 'load'>
+  /** how long a request waits for its version to be loaded before it is told to come back */
+  loadWaitMs: number
+}
+
+export class LocalBackend implements Backend {
+  readonly #runtime: LocalBackendOptions['runtime']
+  readonly #loadWaitMs: number
+  readonly #loads = new Map<VersionId, Promise<void>>()
+
+  constructor(options: LocalBackendOptions) {
+    this.#runtime = options.runtime
+    this.#loadWaitMs = options.loadWaitMs
+  }
+
+  async *complete(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    try {
+      yield* chat.prompts.length * chat.choices === 1
+        ? this.#answerOne(chat, signal)
+        : this.#answerSeveral(chat, signal)
+    } catch (error) {
+      if (signal.aborted || error instanceof GatewayError) throw error
+      if (error instanceof RuntimeError) {
+        throw fromRuntimeFailure(error.failure, chat.promptParam, error)
+      }
+      throw internalError(error)
+    }
+  }
+
+  async *#answerOne(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    for await (const event of this.#generate(requestFor(chat, 0), signal)) {
+      if (event.type === 'delta') {
+        const { text, tokens, logprobs } = event
+        yield { type: 'delta', choice: 0, text, tokens, logprobs }
+      } else if (event.type === 'started') {
+        yield event
+      } else {
+        yield { type: 'finished', choice: 0, finishReason: event.finishReason }
+        yield { type: 'done', usage: event.usage, timings: event.timings }
+      }
+    }
+  }
+
+  async *#answerSeveral(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    // The choices live and die together: one that is refused takes the others' slots back.
+    const together = new AbortController()
+    const either = AbortSignal.any([signal, together.signal])
+    const sources: AsyncIterable<EngineEvent>[] = []
+    for (let choice = 0; choice < chat.prompts.length * chat.choices; choice++) {
+      sources.push(this.#generate(requestFor(chat, choice), either))
+    }
+    const usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }
+    let timings: Timings | null = null
+    try {
+      for await (const [choice, event] of merge(sources)) {
+        const isFirstOfPrompt = choice % chat.choices === 0
+        if (event.type === 'delta') {
+          const { text, tokens, logprobs } = event
+          yield { type: 'delta', choice, text, tokens, logprobs }
+        } else if (event.type === 'started') {
+          if (isFirstOfPrompt) yield event
+        } else {
+          usage.completionTokens += event.usage.completionTokens
+          if (isFirstOfPrompt) {
+            usage.promptTokens += event.usage.promptTokens
+            usage.cachedTokens += event.usage.cachedTokens
+          }
+          timings = timings ? slower(timings, event.timings) : event.timings
+          yield { type: 'finished', choice, finishReason: event.finishReason }
+        }
+      }
+      if (timings) yield { type: 'done', usage, timings }
+    } finally {
+      together.abort()
+    }
+  }
+
+  async *#generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    let isAnswering = false
+    try {
+      for await (const event of this.#runtime.generate(request, signal)) {
+        isAnswering = true
+        yield event
+      }
+    } catch (error) {
+      const isMissing = error instanceof RuntimeError && error.code === 'version_not_loaded'
+      if (!isMissing || isAnswering) throw error
+      await this.#load(request.version, signal)
+      yield* this.#runtime.generate(request, signal)
+    }
+  }
+
+  /** Waits for the version at most `loadWaitMs`; the load itself goes on, for those who come back. */
+  async #load(version: VersionId, signal: AbortSignal): Promise<void> {
+    let load = this.#loads.get(version)
+    if (!load) {
+      load = this.#runtime.load(version).finally(() => this.#loads.delete(version))
+      // Whoever still waits hears of a failure; nobody may be waiting any more.
+      load.catch(() => {})
+      this.#loads.set(version, load)
+    }
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#loadWaitMs)])
+    const { promise: givenUp, reject } = Promise.withResolvers<never>()
+    const giveUp = () => {
+      reject(signal.aborted ? signal.reason : stillLoading(version, this.#loadWaitMs))
+    }
+    patience.addEventListener('abort', giveUp, { once: true })
+    if (patience.aborted) giveUp()
+    try {
+      await Promise.race([load, givenUp])
+    } finally {
+      patience.removeEventListener('abort', giveUp)
+    }
+  }
+}
+
+function requestFor(chat: Chat, choice: number): GenerateRequest {
+  const promptIndex = Math.floor(choice / chat.choices)
+  const prompt = chat.prompts[promptIndex]
+  if (!prompt) throw new Error(`Choice ${choice} has no prompt. This is a bug.`)
+  const { seed } = chat.sampling
+  const nth = choice % chat.choices
+  return {
+    // Ids are unique among running requests, and one exchange may have several.
+    id: choice === 0 ? chat.id : `${chat.id}-${choice}`,
+    version: chat.version,
+    prompt,
+    sampling:
+      seed === undefined || nth === 0 ? chat.sampling : { ...chat.sampling, seed: seed + nth },
+    maxTokens: chat.maxTokens,
+    stop: chat.stop,
+    echo: chat.echo || undefined,
+  }
+}
+
+function slower(a: Timings, b: Timings): Timings {
+  return {
+    queueMs: Math.max(a.queueMs, b.queueMs),
+    prefillMs: Math.max(a.prefillMs, b.prefillMs),
+    decodeMs: Math.max(a.decodeMs, b.decodeMs),
+    timeToFirstTokenMs: Math.min(a.timeToFirstTokenMs, b.timeToFirstTokenMs),
+  }
+}
+
+function stillLoading(version: VersionId, waitedMs: number): GatewayError {
+  const seconds = Math.round(waitedMs / 1000)
+  return new GatewayError(
+    'model_loading',
+    `Version '${version}' is being loaded and was not ready within ${seconds} s. Try again shortly.`,
+  )
+}

@@ -1,0 +1,92 @@
+// The environment's settings, read by the one schema of settings.ts: all of them, or every problem at once.
+//
+// A variable that is set but empty counts as not set, as compose files leave them. A HEADRACE_ variable that nobody
+// knows is a problem too: a misspelt setting would otherwise be the default, silently.
+//
+// Knows: texts in, settings out. Does not know: process.env; the command line hands it over.
+
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+
+import { nearestName } from './nearest-name.ts'
+import { SETTINGS } from './settings.ts'
+import type { Setting, Settings } from './settings.ts'
+
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  /** one sentence for each problem */
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    const list = problems.map((problem) => `  ${problem}`).join('\n')
+    super(`The settings can't be used:\n${list}`)
+    this.problems = problems
+  }
+}
+
+/** As loadConfig, with the default for whatever can't be used: for help texts, which have to be seen all the same. */
+export function presumeConfig(env: NodeJS.ProcessEnv): Settings {
+  const settings = Object.entries<Setting<unknown>>(SETTINGS).map(([key, setting]) => {
+    const texts = [env[setting.name]?.trim(), setting.default]
+    const values = texts.map((text) => (text ? setting.read(text) : undefined))
+    return [key, values.find((value) => value !== undefined) ?? null]
+  })
+  const read = Object.fromEntries(settings) as Settings
+  return { ...read, dataDir: resolve(read.dataDir) }
+}
+
+/** @throws ConfigError with every problem */
+export function loadConfig(env: NodeJS.ProcessEnv): Settings {
+  const problems: string[] = []
+  const settings: Record<string, unknown> = {}
+  for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const given = env[setting.name]?.trim() || setting.default
+    const value = given === null ? null : setting.read(given)
+    if (value === undefined && given !== null) problems.push(refusal(setting, given))
+    settings[key] = value
+  }
+  problems.push(...unknownNames(env), ...contradictions(settings))
+  if (problems.length > 0) throw new ConfigError(problems)
+
+  // Each was read by its own entry of the schema, and none was refused.
+  const read = settings as Settings
+  return { ...read, dataDir: resolve(read.dataDir) }
+}
+
+/** Nobody but this machine's own processes can reach it. */
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost') return true
+  return isIP(host) === 4 ? host.startsWith('127.') : host === '::1'
+}
+
+function refusal(setting: Setting<unknown>, given: string): string {
+  const shown = setting.isSecret ? mask(given) : `'${given}'`
+  return `${setting.name} is ${shown}; allowed is ${setting.allowed}.`
+}
+
+function mask(secret: string): string {
+  return `*** (${secret.length} characters)`
+}
+
+function unknownNames(env: NodeJS.ProcessEnv): string[] {
+  const known = Object.values<Setting<unknown>>(SETTINGS).map(({ name }) => name)
+  return Object.keys(env)
+    .filter((name) => name.startsWith('HEADRACE_') && !known.includes(name))
+    .sort()
+    .map((name) => {
+      const nearest = nearestName(name, known)
+      return nearest
+        ? `${name} is no setting; did you mean ${nearest}?`
+        : `${name} is no setting; the README lists those that are.`
+    })
+}
+
+function contradictions({ runtimeListen, runtimeToken }: Partial<Settings>): string[] {
+  const url = runtimeListen?.startsWith('http:') ? URL.parse(runtimeListen) : null
+  const host = url?.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (host === undefined || isLoopback(host) || runtimeToken) return []
+  return [
+    `HEADRACE_RUNTIME_LISTEN is '${runtimeListen}', which other machines can reach; ` +
+      `HEADRACE_RUNTIME_TOKEN has to be set then.`,
+  ]
+}

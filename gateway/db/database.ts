@@ -1,0 +1,104 @@
+// The database, open and up to date: the operator's own where DATABASE_URL names one, else the embedded one.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { EmbeddedPostgres } from './embedded.ts'
+import { migrate } from './migrate.ts'
+import { createPool } from './pool.ts'
+import type { Connection, Pool } from './pool.ts'
+import type { Logger } from '../logger.ts'
+
+export interface DatabaseOptions {
+  /** null: the embedded one of the data folder, whose lock the caller holds */
+  databaseUrl: string | null
+  dataDir: string
+  logger: Logger
+  /** ends the wait for a database that is not up yet */
+  signal?: AbortSignal
+}
+
+export interface Database extends AsyncDisposable {
+  pool: Pool
+}
+
+/** Containers that are started together are not up together; longer than this, something is wrong. */
+const PATIENCE_MS = 15_000
+const RETRY_MS = 500
+
+/** @throws Error that says what is in the way, without the password */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { databaseUrl, dataDir, logger } = options
+  if (databaseUrl !== null) {
+    await untilReachable(databaseUrl, options)
+    return openPool({ connectionString: databaseUrl }, logger)
+  }
+  await using started = new AsyncDisposableStack()
+  const embedded = await EmbeddedPostgres.start({ dataDir, logger })
+  started.defer(() => embedded.stop())
+  const { pool } = started.use(await openPool(embedded.connection, logger))
+  const parts = started.move()
+  return { pool, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** To a server that somebody else started. */
+export async function openPool(connection: Connection, logger: Logger): Promise<Database> {
+  const pool = createPool(connection, logger)
+  try {
+    const ran = await migrate(pool)
+    if (ran.length > 0) logger.info({ migrations: ran }, 'the tables are up to date')
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+  return { pool, [Symbol.asyncDispose]: () => pool.end() }
+}
+
+async function untilReachable(
+  databaseUrl: string,
+  { logger, signal }: DatabaseOptions,
+): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS
+  const pool = createPool({ connectionString: databaseUrl }, logger)
+  try {
+    for (;;) {
+      try {
+        await pool.query('SELECT 1')
+        return
+      } catch (error) {
+        const reason = reasonOf(error)
+        if (performance.now() > deadline || !isPassing(error)) {
+          throw new Error(`PostgreSQL at ${mask(databaseUrl)} can't be used: ${reason}.`, {
+            cause: error,
+          })
+        }
+        logger.warn({ reason }, 'waiting for PostgreSQL')
+        await sleep(RETRY_MS, undefined, { signal })
+      }
+    }
+  } finally {
+    await pool.end()
+  }
+}
+
+const NOT_UP = ['ECONNREFUSED', 'ENOENT', 'EAI_AGAIN', 'ENOTFOUND', 'ETIMEDOUT', 'ECONNRESET']
+/** PostgreSQL is starting up or shutting down, or has no connection to spare. */
+const NOT_YET = ['57P03', '57P01', '53300']
+
+function isPassing(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return NOT_UP.includes(code) || NOT_YET.includes(code)
+}
+
+function reasonOf(error: unknown): string {
+  // Where a name has several addresses, what went wrong with each is in `errors`, and `message` is empty.
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ')
+  return error instanceof Error ? error.message : String(error)
+}
+
+function mask(databaseUrl: string): string {
+  const url = URL.parse(databaseUrl)
+  if (!url) return 'DATABASE_URL'
+  if (url.password) url.password = '***'
+  url.search = ''
+  return url.href
+}

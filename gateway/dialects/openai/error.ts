@@ -1,0 +1,29 @@
+// OpenAI's error body, and the frame that ends a stream that broke.
+
+import { Type } from 'typebox'
+
+import type { GatewayError } from '../../errors.ts'
+
+export const ErrorBody = Type.Object({
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.String(),
+    param: Type.Union([Type.String(), Type.Null()]),
+    code: Type.Union([Type.String(), Type.Null()]),
+  }),
+})
+
+export function errorBody(error: GatewayError): string {
+  return JSON.stringify({
+    error: {
+      message: error.message,
+      type: error.kind.type,
+      param: error.param,
+      code: error.code,
+    },
+  })
+}
+
+export function errorFrame(error: GatewayError): string {
+  return `data: ${errorBody(error)}\n\n`
+}

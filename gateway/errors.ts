@@ -1,0 +1,128 @@
+// Every error that a client can be told: code → status, type, and what it makes of the exchange.
+//
+// Codes are part of the API: never renamed, never reused. `refused` means that nothing was begun on the request's
+// behalf; `failed` that it was begun and this side broke it. Whatever isn't one of these (a bug, a library's own
+// exception) is told as `internal_error`, and only the log knows more: neither stack nor path leaves the house.
+//
+// Knows: codes, statuses, the runtime's codes. Does not know: Fastify, wire shapes.
+
+import type { RuntimeErrorCode, RuntimeFailure } from '../runtime/protocol.ts'
+
+interface ErrorKind {
+  status: number
+  type: 'invalid_request_error' | 'server_error'
+  outcome: 'failed' | 'refused'
+  retryAfterSeconds?: number
+}
+
+const refused = (status: number): ErrorKind => ({
+  status,
+  type: 'invalid_request_error',
+  outcome: 'refused',
+})
+const unavailable = (outcome: ErrorKind['outcome'], retryAfterSeconds: number): ErrorKind => ({
+  status: 503,
+  type: 'server_error',
+  outcome,
+  retryAfterSeconds,
+})
+
+const ERRORS = {
+  // the request as such
+  bad_request: refused(400),
+  invalid_json: refused(400),
+  empty_body: refused(400),
+  request_timeout: refused(408),
+  body_too_large: refused(413),
+  unsupported_media_type: refused(415),
+  headers_too_large: refused(431),
+  unknown_url: refused(404),
+  method_not_allowed: refused(405),
+  // its parameters
+  missing_required_parameter: refused(400),
+  unknown_parameter: refused(400),
+  unsupported_parameter: refused(400),
+  invalid_type: refused(400),
+  invalid_value: refused(400),
+  invalid_request: refused(400),
+  context_length_exceeded: refused(400),
+  model_not_found: refused(404),
+  // the caller
+  invalid_api_key: refused(401),
+  key_check_unavailable: unavailable('refused', 1),
+  // the house
+  draining: unavailable('refused', 1),
+  overloaded: unavailable('refused', 1),
+  model_loading: unavailable('refused', 5),
+  version_not_loaded: unavailable('refused', 5),
+  version_unusable: unavailable('refused', 60),
+  runtime_unreachable: unavailable('failed', 1),
+  engine_lost: { status: 502, type: 'server_error', outcome: 'failed', retryAfterSeconds: 1 },
+  internal_error: { status: 500, type: 'server_error', outcome: 'failed' },
+} satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export class GatewayError extends Error {
+  override name = 'GatewayError'
+  readonly code: ErrorCode
+  /** the parameter at fault, as the client wrote it: `messages[0].content` */
+  readonly param: string | null
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { param?: string } = {}) {
+    super(message, { cause: options.cause })
+    this.code = code
+    this.param = options.param ?? null
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code]
+  }
+
+  /** what the operator reads in the log: the reason, where the client is told less than that */
+  get detail(): string {
+    return this.cause instanceof Error ? this.cause.message : this.message
+  }
+}
+
+const RUNTIME_CODES: Record<RuntimeErrorCode, ErrorCode> = {
+  context_length_exceeded: 'context_length_exceeded',
+  overloaded: 'overloaded',
+  version_not_loaded: 'version_not_loaded',
+  version_unusable: 'version_unusable',
+  engine_lost: 'engine_lost',
+  draining: 'draining',
+  invalid_request: 'invalid_request',
+  runtime_unreachable: 'runtime_unreachable',
+  internal: 'internal_error',
+}
+
+const INTERNAL_MESSAGE =
+  'The server had an internal error. Its log has the details under the x-request-id of this answer.'
+
+// The runtime's own sentences may name folders and sockets; these are told instead.
+const TOLD_INSTEAD: Partial<Record<ErrorCode, string>> = {
+  version_not_loaded: 'The version that answers for this model is not loaded. Try again shortly.',
+  version_unusable:
+    "The version that answers for this model can't be served. The operator's log says why.",
+  engine_lost: 'The engine ended while it was answering. It restarts by itself; try again.',
+  runtime_unreachable: "The runtime can't be reached at the moment. Try again shortly.",
+  internal_error: INTERNAL_MESSAGE,
+}
+
+/** @param promptParam the name that the prompt has in the client's dialect */
+export function fromRuntimeFailure(
+  failure: RuntimeFailure,
+  promptParam: string,
+  cause: unknown,
+): GatewayError {
+  const code = RUNTIME_CODES[failure.code]
+  const message = TOLD_INSTEAD[code] ?? failure.message
+  return code === 'context_length_exceeded'
+    ? new GatewayError(code, message, { cause, param: promptParam })
+    : new GatewayError(code, message, { cause })
+}
+
+export function internalError(cause: unknown): GatewayError {
+  return new GatewayError('internal_error', INTERNAL_MESSAGE, { cause })
+}

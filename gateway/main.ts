@@ -1,0 +1,119 @@
+// The gateway, made of its parts: in the order in which they depend on each other, and stopped in reverse.
+//
+// Knows: what there is and in which order. Does not know: where settings come from, who starts runtimes, how models
+// come to be in the data folder.
+
+import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+
+import { keepAdminKey } from './admin-key.ts'
+import { buildApp } from './app.ts'
+import { isLoopback } from './config.ts'
+import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
+import { openDatabase } from './db/database.ts'
+import { ExchangeLog } from './db/exchange-log.ts'
+import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
+import { Metrics } from './metrics.ts'
+import { Readiness } from './readiness.ts'
+import { combineRuntimes } from './runtimes.ts'
+import { ModelStore } from '../models/store.ts'
+import { createRuntimeClient } from '../runtime/client.ts'
+import type { AdminKey } from './admin-key.ts'
+import type { Settings } from './settings.ts'
+import type { Runtime } from '../runtime/client.ts'
+
+export interface GatewayOptions {
+  settings: Settings
+  /** of this build */
+  release: string
+  /** addresses of the runtimes, and what they ask for */
+  runtimes: { addresses: string[]; token: string | null }
+  logger: FastifyBaseLogger
+  /** ends the wait for a database that is not up yet */
+  signal?: AbortSignal
+}
+
+export interface Gateway {
+  url: string
+  adminKey: AdminKey
+  /** not ready yet: that is for whoever prepares the default model to say */
+  readiness: Readiness
+  runtime: Runtime
+  models: ModelStore
+  /** Lets running answers end, refuses new ones, writes the log. @param hurry cuts what still runs */
+  close(hurry: AbortSignal): Promise<void>
+}
+
+/** A request that comes before its model is loaded is worth a wait; a client's own patience ends about here. */
+const LOAD_WAIT_MS = 30_000
+/** PostgreSQL that is away at the end gets this long to come back. */
+const LOG_DEADLINE_MS = 5_000
+
+/**
+ * Starts a gateway that listens; its data folder's lock is held by the caller.
+ * @throws Error that says what is in the way, with everything undone that was begun
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { settings, release, runtimes, logger, signal } = options
+  const { host, port, dataDir, databaseUrl, drainMs } = settings
+  await using started = new AsyncDisposableStack()
+
+  const adminKey = await keepAdminKey(dataDir, settings.adminKey)
+  const { pool } = started.use(await openDatabase({ databaseUrl, dataDir, logger, signal }))
+  const exchangeLog = new ExchangeLog({ db: pool, logger })
+  started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))
+
+  const runtime = combineRuntimes(
+    runtimes.addresses.map((address) =>
+      createRuntimeClient({ address, token: runtimes.token ?? undefined }),
+    ),
+  )
+  started.defer(() => runtime.close())
+  const models = new ModelStore(dataDir, {
+    onBroken: ({ id, problem }) =>
+      logger.error({ version: id }, `${id} is passed over: ${problem}`),
+  })
+
+  const readiness = new Readiness()
+  const metrics = new Metrics({ release, runtime, exchangeLog })
+  started.defer(() => metrics.close())
+  const app = await buildApp({
+    settings: {
+      release,
+      bodyLimitBytes: settings.bodyLimitBytes,
+      metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
+      adminKeyHash: hashKey(adminKey.key),
+      loadWaitMs: LOAD_WAIT_MS,
+    },
+    runtime,
+    versions: models,
+    callers: { findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash) },
+    exchangeLog,
+    readiness,
+    metrics,
+    logger,
+  })
+  const answers = new OpenAnswers(app.server)
+  const listenTextResolver = (address: string) => `the gateway listens at ${address}`
+  await app.listen({ host, port, listenTextResolver }).catch((error: unknown) => {
+    throw describeListenError(error, host, port)
+  })
+  const url = urlOf(host, (app.server.address() as AddressInfo).port)
+
+  const parts = started.move()
+  const close = async (hurry: AbortSignal) => {
+    readiness.drain()
+    logger.info({ answers: answers.count, drainMs }, 'the gateway drains')
+    // Still listening: whoever comes now is told that this server goes away, instead of nothing at all.
+    await answers.none(AbortSignal.any([hurry, AbortSignal.timeout(drainMs)]))
+    const closed = app.close()
+    if (answers.count > 0) {
+      logger.warn({ answers: answers.count }, 'answers that still ran are cut')
+      app.server.closeAllConnections()
+    }
+    await closed
+    await parts.disposeAsync()
+    logger.info({}, 'the gateway has stopped')
+  }
+  return { url, adminKey, readiness, runtime, models, close }
+}

@@ -1,0 +1,64 @@
+// Opens an Exchange for each request of the routes it is given to, and closes it when the socket does.
+//
+// The response's `close` is the only place where an exchange ends: it comes after the last byte of an answer, and also
+// when the client leaves, wherever the request then is. (onResponse does not run when a client hangs up in the middle of
+// a stream.) There the metrics are observed and the record is handed to the log, once.
+
+import { Exchange } from '../exchange.ts'
+import type { ExchangeRecord } from '../exchange.ts'
+import type { Metrics } from '../metrics.ts'
+import type { App } from '../request.ts'
+
+export interface ExchangeLog {
+  append(record: ExchangeRecord): void
+}
+
+export interface ExchangeDeps {
+  exchangeLog: ExchangeLog
+  metrics: Metrics
+  /** milliseconds since 1970, monotonic */
+  now: () => number
+}
+
+const MAX_MODEL_CHARACTERS = 256
+
+export function recordExchanges(app: App, { exchangeLog, metrics, now }: ExchangeDeps) {
+  app.addHook('onRequest', (request, reply, done) => {
+    const exchange = new Exchange(
+      request.id,
+      request.method,
+      request.routeOptions.url ?? request.url,
+      now,
+    )
+    request.exchange = exchange
+    metrics.opened()
+    const { raw } = reply
+    raw.once('close', () => {
+      const record = exchange.close(raw.headersSent ? raw.statusCode : null, raw.writableFinished)
+      if (!record) return
+      metrics.closed(record)
+      try {
+        exchangeLog.append(record)
+      } catch (error) {
+        // An exception here would end the process, and with it everybody else's answers.
+        reply.log.error(error, 'an exchange could not be logged')
+      }
+    })
+    done()
+  })
+
+  // Before validation, so that the row of a refused request says what was asked.
+  app.addHook('preValidation', (request, _reply, done) => {
+    const { body, exchange } = request
+    if (exchange && typeof body === 'object' && body !== null && !Array.isArray(body)) {
+      const { model, messages, prompt, ...parameters } = body as Record<string, unknown>
+      exchange.asked({
+        requestedModel: typeof model === 'string' ? model.slice(0, MAX_MODEL_CHARACTERS) : null,
+        prompt: messages ?? prompt ?? null,
+        parameters,
+        streamed: parameters['stream'] === true,
+      })
+    }
+    done()
+  })
+}

@@ -1,0 +1,240 @@
+// Every setting of the environment: its name, default, what it is, what is allowed, and how its text is read.
+//
+// The list is data: config.ts reads the environment by it and the README's table is made from it. A setting that isn't
+// here does not exist.
+//
+// Knows: names and texts. Does not know: process.env, what the settings are used for.
+//
+// Adding a setting: an entry here, and its line in the README's table.
+
+import { DEFAULT_PRECISION, PRECISIONS } from '../models/manifest.ts'
+import type { Precision } from '../models/manifest.ts'
+
+export interface Setting<T, Default extends string | null = string | null> {
+  /** name of the variable */
+  name: string
+  /** as it would be written in the environment; null where there is none */
+  default: Default
+  /** what it is, for the README */
+  about: string
+  /** end of the sentence "allowed is …" */
+  allowed: string
+  /** never shown */
+  isSecret?: boolean
+  /** undefined where the text is not allowed */
+  read: (text: string) => T | undefined
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+
+export const SETTINGS = {
+  host: text({
+    name: 'HEADRACE_HOST',
+    default: '127.0.0.1',
+    about: 'address that the gateway listens on; `0.0.0.0` is every one',
+    allowed: 'a host name or an IP address',
+    pattern: /^[A-Za-z0-9.:_-]+$/,
+  }),
+  port: whole({
+    name: 'HEADRACE_PORT',
+    default: '8080',
+    about: 'port that the gateway listens on; 0 takes a free one',
+    min: 0,
+    max: 65_535,
+  }),
+  dataDir: text({
+    name: 'HEADRACE_DATA_DIR',
+    default: './data',
+    about: 'folder of everything that is kept: database, models, keys',
+    allowed: 'the path of a folder',
+    pattern: /^[^\0]+$/,
+  }),
+  adminKey: secret({
+    name: 'HEADRACE_ADMIN_KEY',
+    default: null,
+    about:
+      'key that may call everything; without it one is made and kept in `<data dir>/admin-key`',
+  }),
+  databaseUrl: text({
+    name: 'DATABASE_URL',
+    default: null,
+    about: 'PostgreSQL to use instead of the embedded one',
+    allowed: 'postgresql://user:password@host:port/database',
+    pattern: /^postgres(ql)?:\/\/\S+$/,
+    isSecret: true,
+  }),
+  defaultModel: text({
+    name: 'HEADRACE_DEFAULT_MODEL',
+    default: 'smollm2-135m-instruct',
+    about: 'model that is brought here at the first start and loaded at every one',
+    allowed: "a model's name, or a source as `models import` takes it",
+    pattern: /^[^\0\n]+$/,
+  }),
+  precision: oneOf<Precision>({
+    name: 'HEADRACE_PRECISION',
+    default: DEFAULT_PRECISION,
+    about: 'precision of the weights of models that are imported',
+    values: PRECISIONS,
+  }),
+  metricsToken: secret({
+    name: 'HEADRACE_METRICS_TOKEN',
+    default: null,
+    about: 'bearer token of `/metrics`; without it open on loopback, the admin key elsewhere',
+  }),
+  logLevel: oneOf<LogLevel>({
+    name: 'HEADRACE_LOG_LEVEL',
+    default: 'info',
+    about: 'least important lines that are logged',
+    values: LOG_LEVELS,
+  }),
+  bodyLimitBytes: whole({
+    name: 'HEADRACE_BODY_LIMIT_BYTES',
+    default: String(8 * MIB),
+    about: 'largest body of a request',
+    min: KIB,
+    max: GIB,
+  }),
+  drainMs: whole({
+    name: 'HEADRACE_DRAIN_MS',
+    default: '30000',
+    about: 'time that running answers get to end when the server stops',
+    min: 0,
+    max: 3_600_000,
+  }),
+  threads: whole({
+    name: 'HEADRACE_THREADS',
+    default: null,
+    about: 'threads of a forward pass; without it one for each core',
+    min: 1,
+    max: 1024,
+  }),
+  slots: whole({
+    name: 'HEADRACE_SLOTS',
+    default: '32',
+    about: 'sequences that one version computes at once',
+    min: 1,
+    max: 1024,
+  }),
+  contextTokens: whole({
+    name: 'HEADRACE_CONTEXT',
+    default: null,
+    about: 'most tokens of a sequence; without it what the model was trained for',
+    min: 16,
+    max: 16_777_216,
+  }),
+  kvBytes: whole({
+    name: 'HEADRACE_KV_BYTES',
+    default: null,
+    about: "memory of one version's KV cache; without it a share of the machine's",
+    min: MIB,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
+  maxWaiting: whole({
+    name: 'HEADRACE_MAX_WAITING',
+    default: '256',
+    about: 'requests that may wait for a slot before the answer is `overloaded`',
+    min: 0,
+    max: 1_000_000,
+  }),
+  runtimeUrls: {
+    name: 'RUNTIME_URLS',
+    default: null,
+    about: 'runtimes to use instead of one of its own, separated by commas',
+    allowed: 'addresses http://host:port or unix:/path/of.sock, separated by commas',
+    read: readRuntimeUrls,
+  } satisfies Setting<string[], null>,
+  runtimeListen: {
+    name: 'HEADRACE_RUNTIME_LISTEN',
+    default: 'http://127.0.0.1:8090',
+    about: 'where `headrace runtime` listens',
+    allowed: 'http://host:port or unix:/path/of.sock',
+    read: readRuntimeUrl,
+  } satisfies Setting<string, string>,
+  runtimeToken: secret({
+    name: 'HEADRACE_RUNTIME_TOKEN',
+    default: null,
+    about: 'shared by gateway and runtime; needed where a runtime listens beyond loopback',
+  }),
+  hubToken: text({
+    name: 'HF_TOKEN',
+    default: null,
+    about: 'access token for models of the Hugging Face hub',
+    allowed: 'a token without spaces',
+    pattern: /^\S+$/,
+    isSecret: true,
+  }),
+  hubUrl: text({
+    name: 'HF_ENDPOINT',
+    default: null,
+    about: 'mirror to use instead of the Hugging Face hub',
+    allowed: 'an address that begins with https:// or http://',
+    pattern: /^https?:\/\/\S+$/,
+  }),
+}
+
+/** What the settings are read as; null where one is not set and has no default. */
+export type Settings = { [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> }
+
+type Value<S> = S extends Setting<infer T, infer Default> ? T | Extract<Default, null> : never
+
+type Described<Default extends string | null> = Omit<Setting<unknown, Default>, 'read' | 'allowed'>
+
+function text<Default extends string | null>({
+  pattern,
+  ...setting
+}: Described<Default> & { allowed: string; pattern: RegExp }): Setting<string, Default> {
+  return { ...setting, read: (given) => (pattern.test(given) ? given : undefined) }
+}
+
+/** Short ones can be guessed; anything but visible ASCII can't be sent in a header. */
+function secret(setting: Described<null>): Setting<string, null> {
+  return text({
+    ...setting,
+    isSecret: true,
+    allowed: 'at least 16 visible ASCII characters',
+    pattern: /^[\x21-\x7e]{16,}$/,
+  })
+}
+
+function whole<Default extends string | null>({
+  min,
+  max,
+  ...setting
+}: Described<Default> & { min: number; max: number }): Setting<number, Default> {
+  return {
+    ...setting,
+    allowed: `a whole number from ${min} to ${max}`,
+    read: (given) => {
+      const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN
+      return value >= min && value <= max ? value : undefined
+    },
+  }
+}
+
+function oneOf<Value extends string>({
+  values,
+  ...setting
+}: Described<Value> & { values: readonly Value[] }): Setting<Value, string> {
+  return {
+    ...setting,
+    allowed: `one of ${values.join(', ')}`,
+    read: (given) => values.find((value) => value === given),
+  }
+}
+
+function readRuntimeUrls(given: string): string[] | undefined {
+  const urls = given.split(',').map((part) => readRuntimeUrl(part.trim()))
+  return urls.every((url) => url !== undefined) ? urls : undefined
+}
+
+function readRuntimeUrl(given: string): string | undefined {
+  if (given.startsWith('unix:/')) return given
+  const url = URL.parse(given)
+  const isPlain = url?.pathname === '/' && !url.search && !url.hash && !url.username
+  return url?.protocol === 'http:' && isPlain ? given : undefined
+}

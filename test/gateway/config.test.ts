@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { ConfigError, loadConfig, presumeConfig } from '../../gateway/config.ts'
+import { SETTINGS } from '../../gateway/settings.ts'
+
+function problemsOf(env: NodeJS.ProcessEnv): string[] {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems
+  }
+  return []
+}
+
+test('without any variable every setting has its default', () => {
+  const settings = loadConfig({ PATH: '/bin' })
+  assert.equal(settings.host, '127.0.0.1')
+  assert.equal(settings.port, 8080)
+  assert.equal(settings.precision, 'int8')
+  assert.equal(settings.adminKey, null)
+  assert.ok(settings.dataDir.endsWith('/data') && settings.dataDir.startsWith('/'))
+})
+
+test('every default is allowed by its own entry of the schema', () => {
+  for (const { name, default: byDefault, read } of Object.values(SETTINGS)) {
+    if (byDefault !== null) assert.notEqual(read(byDefault), undefined, name)
+  }
+})
+
+test('wrong settings are told all at once, each with its variable, what was given and what is allowed', () => {
+  const problems = problemsOf({
+    HEADRACE_PORT: '80800',
+    HEADRACE_PRECISION: 'fp16',
+    HEADRACE_BODY_LIMIT_BYTES: '1e6',
+    RUNTIME_URLS: 'http://one:1,ftp://two',
+    DATABASE_URL: 'mysql://root:hunter2@db/app',
+  })
+  assert.equal(problems.length, 5)
+  assert.ok(
+    problems.includes("HEADRACE_PORT is '80800'; allowed is a whole number from 0 to 65535."),
+  )
+  assert.ok(problems.includes("HEADRACE_PRECISION is 'fp16'; allowed is one of fp32, int8, int4."))
+})
+
+test('a secret that is refused is not shown', () => {
+  const problems = problemsOf({
+    HEADRACE_ADMIN_KEY: 'hunter2',
+    DATABASE_URL: 'mysql://root:hunter2@db/app',
+  })
+  assert.equal(problems.length, 2)
+  assert.ok(!problems.join().includes('hunter2'))
+  assert.match(problems.join(), /HEADRACE_ADMIN_KEY is \*\*\* \(7 characters\)/)
+})
+
+test('a variable that nobody knows is a problem, with what was probably meant', () => {
+  assert.deepEqual(problemsOf({ HEADRACE_PROT: '9000' }), [
+    'HEADRACE_PROT is no setting; did you mean HEADRACE_PORT?',
+  ])
+  assert.match(problemsOf({ HEADRACE_TELEPORTATION: 'on' })[0]!, /is no setting; the README lists/)
+})
+
+test('a variable that is set but empty counts as not set', () => {
+  assert.equal(loadConfig({ HEADRACE_PORT: '', HEADRACE_METRICS_TOKEN: ' ' }).port, 8080)
+})
+
+test('a runtime that other machines can reach needs a token', () => {
+  const open = { HEADRACE_RUNTIME_LISTEN: 'http://0.0.0.0:8090' }
+  assert.match(problemsOf(open)[0]!, /HEADRACE_RUNTIME_TOKEN has to be set/)
+  assert.deepEqual(problemsOf({ ...open, HEADRACE_RUNTIME_TOKEN: 'a-token-that-is-long' }), [])
+  assert.deepEqual(problemsOf({ HEADRACE_RUNTIME_LISTEN: 'http://[::1]:8090' }), [])
+})
+
+test('what is presumed for help texts is the default where a setting is wrong', () => {
+  const settings = presumeConfig({ HEADRACE_PORT: 'x', HEADRACE_PRECISION: 'int4', HEADRACE_X: '' })
+  assert.equal(settings.port, 8080)
+  assert.equal(settings.precision, 'int4')
+})

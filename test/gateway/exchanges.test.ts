@@ -1,0 +1,84 @@
+// One record for each request to an answering route, whatever became of it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { ADMIN_KEY, CHAT, KEY, LIVE, MODEL, startGateway } from '../support/gateway.ts'
+import { WORDS } from '../support/scripted-runtime.ts'
+
+test('a completed exchange says who asked what, what was answered, and how long it took', async (t) => {
+  const { client, log } = await startGateway(t)
+  const { response } = await client.chat.completions
+    .create({ ...CHAT, temperature: 0, stream: true })
+    .withResponse()
+  await response.body?.cancel().catch(() => {})
+  await client.chat.completions.create({ ...CHAT, temperature: 0 })
+
+  const record = (await log.first(2))[1]
+  assert.ok(record)
+  const { startedAt, closedAt, id, totalMs, timeToFirstTokenMs, ...rest } = record
+  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
+  assert.ok(closedAt.getTime() >= startedAt.getTime())
+  assert.ok(totalMs > 0)
+  assert.ok(timeToFirstTokenMs !== null && timeToFirstTokenMs <= totalMs)
+  assert.deepEqual(rest, {
+    callerId: 'caller-1',
+    callerName: 'tests',
+    method: 'POST',
+    route: '/v1/chat/completions',
+    requestedModel: MODEL,
+    model: MODEL,
+    version: LIVE,
+    streamed: false,
+    prompt: CHAT.messages,
+    answer: [WORDS.join('')],
+    parameters: { temperature: 0 },
+    finishReasons: ['stop'],
+    promptTokens: 7,
+    cachedTokens: 2,
+    completionTokens: 5,
+    queueMs: 3,
+    prefillMs: 11,
+    decodeMs: 29,
+    outcome: 'completed',
+    status: 200,
+    errorCode: null,
+    errorMessage: null,
+  })
+})
+
+test('a request id that a client chose is not taken over', async (t) => {
+  const { post, log } = await startGateway(t)
+  const headers = {
+    'content-type': 'application/json',
+    authorization: `Bearer ${KEY}`,
+    'x-request-id': 'mine',
+  }
+  const response = await post('/v1/chat/completions', CHAT, { headers })
+  await response.text()
+  const { id } = await log.only()
+  assert.notEqual(id, 'mine')
+  assert.equal(response.headers.get('x-request-id'), id)
+})
+
+test('the holder of the admin key may call, and is named', async (t) => {
+  const { post, log } = await startGateway(t)
+  const headers = { 'content-type': 'application/json', authorization: `bearer ${ADMIN_KEY}` }
+  const response = await post('/v1/chat/completions', CHAT, { headers })
+  assert.equal(response.status, 200)
+  await response.text()
+  const { callerId, callerName } = await log.only()
+  assert.deepEqual([callerId, callerName], [null, 'admin'])
+})
+
+test('many requests at once, of all kinds, leave one record each', async (t) => {
+  const { post, log } = await startGateway(t)
+  const bodies = Array.from({ length: 60 }, (_, index) =>
+    index % 3 === 0 ? { ...CHAT, n: 0 } : { ...CHAT, stream: index % 3 === 1 },
+  )
+  await Promise.all(bodies.map(async (body) => (await post('/v1/chat/completions', body)).text()))
+  const records = await log.first(60)
+  assert.equal(new Set(records.map(({ id }) => id)).size, 60)
+  assert.equal(records.filter(({ outcome }) => outcome === 'refused').length, 20)
+  assert.equal(records.filter(({ outcome }) => outcome === 'completed').length, 40)
+})

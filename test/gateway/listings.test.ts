@@ -1,0 +1,45 @@
+// What the server tells of itself: its models and its OpenAPI document.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { LIVE, startGateway } from '../support/gateway.ts'
+
+test('models are listed by name, and found by name or version', async (t) => {
+  const { client } = await startGateway(t)
+  const { data } = await client.models.list()
+  assert.deepEqual(
+    data.map(({ id }) => id),
+    ['guide', 'other'],
+  )
+  const { data: live, response } = await client.models.retrieve('guide').withResponse()
+  assert.equal(live.created, Date.parse('2026-02-01T00:00:00Z') / 1000)
+  assert.equal(response.headers.get('x-headrace-version'), LIVE)
+  const pinned = await client.models.retrieve('guide@1')
+  assert.deepEqual(
+    [pinned.id, pinned.created],
+    ['guide@1', Date.parse('2026-01-01T00:00:00Z') / 1000],
+  )
+  await assert.rejects(client.models.retrieve('nope'), { status: 404, code: 'model_not_found' })
+})
+
+test('the OpenAPI document describes every route', async (t) => {
+  const { url } = await startGateway(t)
+  const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    openapi: string
+    paths: Record<string, Record<string, { operationId?: string; requestBody?: unknown }>>
+  }
+  assert.equal(document.openapi, '3.1.0')
+  assert.deepEqual(Object.keys(document.paths).sort(), [
+    '/healthz',
+    '/metrics',
+    '/readyz',
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/models',
+    '/v1/models/{model}',
+  ])
+  const chat = document.paths['/v1/chat/completions']?.['post']
+  assert.equal(chat?.operationId, 'createChatCompletion')
+  assert.match(JSON.stringify(chat?.requestBody), /repetition_penalty/)
+})

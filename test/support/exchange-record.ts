@@ -1,0 +1,38 @@
+// A record of an exchange as a route would have left it.
+
+import { randomUUIDv7 } from 'node:crypto'
+
+import type { ExchangeRecord } from '../../gateway/exchange.ts'
+
+export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeRecord {
+  return {
+    id: randomUUIDv7(),
+    startedAt: new Date('2026-03-01T10:00:00.000Z'),
+    closedAt: new Date('2026-03-01T10:00:01.500Z'),
+    callerId: null,
+    callerName: 'tests',
+    method: 'POST',
+    route: '/v1/chat/completions',
+    requestedModel: 'guide',
+    model: 'guide',
+    version: 'guide@2',
+    streamed: true,
+    prompt: [{ role: 'user', content: 'Hi' }],
+    answer: ['Hello'],
+    parameters: { temperature: 0.5 },
+    finishReasons: ['stop'],
+    promptTokens: 7,
+    cachedTokens: 2,
+    completionTokens: 5,
+    queueMs: 0.25,
+    prefillMs: 11,
+    decodeMs: 29,
+    timeToFirstTokenMs: 14,
+    totalMs: 1500,
+    outcome: 'completed',
+    status: 200,
+    errorCode: null,
+    errorMessage: null,
+    ...changes,
+  }
+}

@@ -1,0 +1,152 @@
+// A listening gateway on a port of its own, over a scripted runtime, closed with its test.
+
+import { hash } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+
+import OpenAI from 'openai'
+
+import { buildApp } from '../../gateway/app.ts'
+import { Metrics } from '../../gateway/metrics.ts'
+import { Readiness } from '../../gateway/readiness.ts'
+import { ScriptedRuntime } from './scripted-runtime.ts'
+import type { AppDeps, AppSettings } from '../../gateway/app.ts'
+import type { Caller, ExchangeRecord } from '../../gateway/exchange.ts'
+import type { KnownVersion, Versions } from '../../gateway/versions.ts'
+
+export const ADMIN_KEY = 'an-admin-key'
+export const KEY = 'hr_a-key-of-the-tests'
+export const MODEL = 'guide'
+export const LIVE = 'guide@2'
+
+export const CHAT = { model: MODEL, messages: [{ role: 'user' as const, content: 'Hi' }] }
+
+/** Two models; `guide` has two versions of which the second is live, `other` is never loaded at the start. */
+const VERSIONS: KnownVersion[] = [
+  { id: 'guide@1', manifest: { model: 'guide', created: '2026-01-01T00:00:00.000Z' } },
+  { id: 'guide@2', manifest: { model: 'guide', created: '2026-02-01T00:00:00.000Z' } },
+  { id: 'other@1', manifest: { model: 'other', created: '2026-03-01T00:00:00.000Z' } },
+]
+
+const versions: Versions = {
+  resolve: (name) =>
+    Promise.resolve(
+      VERSIONS.findLast(({ id, manifest }) => id === name || manifest.model === name) ?? null,
+    ),
+  listModels: () => Promise.resolve([...new Set(VERSIONS.map(({ manifest }) => manifest.model))]),
+}
+
+/** What the log was handed, and a way to wait for more. */
+class RecordedLog {
+  readonly records: ExchangeRecord[] = []
+  readonly pending = 4
+  readonly dropped = 1
+  #waiting: (() => void)[] = []
+
+  append(record: ExchangeRecord) {
+    this.records.push(record)
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  /** The only record, once it is there. */
+  async only(): Promise<ExchangeRecord> {
+    return (await this.first(1))[0]!
+  }
+
+  async first(count: number): Promise<ExchangeRecord[]> {
+    while (this.records.length < count) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    // A second record for one request would come right behind the first.
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    if (this.records.length > count) throw new Error(`${this.records.length} records, not ${count}`)
+    return this.records
+  }
+}
+
+/** The table of keys, as a map that can be taken away. */
+export class TableOfKeys {
+  readonly rows = new Map<string, Caller>()
+  isAway = false
+  lookups = 0
+
+  constructor(keys: Record<string, Caller>) {
+    for (const [key, caller] of Object.entries(keys))
+      this.rows.set(hash('sha256', key, 'hex'), caller)
+  }
+
+  revoke(key: string) {
+    this.rows.delete(hash('sha256', key, 'hex'))
+  }
+
+  async findByKeyHash(keyHash: Buffer): Promise<Caller | null> {
+    this.lookups++
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.isAway) throw new Error('connection refused')
+    return this.rows.get(keyHash.toString('hex')) ?? null
+  }
+}
+
+export interface GatewayOptions {
+  settings?: Partial<AppSettings>
+  deps?: Partial<AppDeps>
+}
+
+export async function startGateway(t: TestContext, { settings, deps }: GatewayOptions = {}) {
+  const runtime = new ScriptedRuntime(['guide@1', 'guide@2'])
+  const log = new RecordedLog()
+  const keys = new TableOfKeys({ [KEY]: { id: 'caller-1', name: 'tests' } })
+  const readiness = new Readiness()
+  readiness.ready('guide@2 answers.')
+  const metrics = new Metrics({ release: '0.0.0-test', runtime, exchangeLog: log })
+  const app = await buildApp({
+    settings: {
+      release: '0.0.0-test',
+      bodyLimitBytes: 64 * 1024,
+      metricsToken: null,
+      adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
+      loadWaitMs: 1_000,
+      ...settings,
+    },
+    runtime,
+    versions,
+    callers: keys,
+    exchangeLog: log,
+    readiness,
+    metrics,
+    ...deps,
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+  t.after(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+    metrics.close()
+  })
+
+  return {
+    app,
+    url,
+    port,
+    runtime,
+    log,
+    keys,
+    readiness,
+    metrics,
+    client: new OpenAI({ baseURL: `${url}/v1`, apiKey: KEY, maxRetries: 0 }),
+    post: (path: string, body: unknown, init: RequestInit = {}) =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        ...init,
+      }),
+  }
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = []
+  for await (const item of items) collected.push(item)
+  return collected
+}
