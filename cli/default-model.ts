@@ -1,0 +1,177 @@
+// Makes the default model answer: brought to the data folder by a process of its own, then loaded by the runtime.
+//
+// What is going on is told to whoever asks /readyz, and to the log. Importing computes for minutes, so that it must not
+// happen in the gateway's process.
+//
+// Knows: what comes after what. Does not know: sources, formats, engines.
+
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChildProcess } from 'node:child_process'
+
+import { createReporter } from './progress.ts'
+import { RuntimeError } from '../runtime/client.ts'
+import type { Logger } from '../gateway/logger.ts'
+import type { Gateway } from '../gateway/main.ts'
+import type { Settings } from '../gateway/settings.ts'
+import type { StoredVersion } from '../models/store.ts'
+import type { LoadEvent, RuntimeErrorCode } from '../runtime/protocol.ts'
+import type { Output, Progress, ProgressLine } from './progress.ts'
+
+export interface BringOptions {
+  /** path of the command line's entry */
+  entry: string
+  env: NodeJS.ProcessEnv
+  settings: Settings
+  logger: Logger
+  /** progress is shown here, as a bar, if it is a terminal; else it is logged */
+  stderr: Output
+  gateway: Pick<Gateway, 'readiness' | 'models'>
+  signal: AbortSignal
+}
+
+const DOING: Record<Progress['phase'], string> = {
+  resolve: 'is being looked for',
+  download: 'is being downloaded',
+  unpack: 'is being unpacked',
+  verify: 'is being checked',
+  convert: 'is being converted',
+}
+
+interface DefaultModelDeps extends Pick<Gateway, 'runtime' | 'readiness'> {
+  logger: Logger
+  signal: AbortSignal
+}
+
+/** what is over by then, as at every start but the first, need not be told */
+const NO_NEWS_MS = 1_500
+/** of a load that failed because the runtime is not up yet, or is about to be started again */
+const RETRY_MS = 100
+const PASSING: RuntimeErrorCode[] = ['runtime_unreachable', 'engine_lost', 'draining']
+/** of a data folder that somebody else fills */
+const POLL_MS = 2_000
+
+/** Through `headrace models ensure`. @throws Error in the words of that command */
+export async function bringDefaultModel(options: BringOptions): Promise<StoredVersion> {
+  const { entry, env, settings, logger, stderr, gateway, signal } = options
+  const { defaultModel, precision } = settings
+  const begunMs = performance.now()
+  const logged: Output = { write: (text) => logger.info({ model: defaultModel }, text.trim()) }
+  const reporter = createReporter(null, { stdout: logged, stderr: stderr.isTTY ? stderr : logged })
+  const flags = ['--or-bundled', '--progress', 'json', '--precision', precision]
+  const child = spawn(process.execPath, [entry, 'models', 'ensure', defaultModel, ...flags], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const stop = () => child.kill('SIGTERM')
+  signal.addEventListener('abort', stop)
+  try {
+    const last = await readProgress(child, (line) => {
+      if (line.type === 'note') reporter.note(line.text)
+      if (line.type !== 'progress') return
+      tellProgress(line, options)
+      if (performance.now() - begunMs > NO_NEWS_MS) reporter.progress(line)
+    })
+    signal.throwIfAborted()
+    if (last?.type === 'done') {
+      if (last.how !== 'present') reporter.done(last, `${last.version} is imported`)
+      return await gateway.models.get(last.version)
+    }
+    const reason = last?.type === 'error' ? last.message : 'the import ended without a word'
+    throw new Error(`The default model ${defaultModel} can't be had: ${reason}`)
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** For a gateway whose data folder is filled by somebody else. */
+export async function awaitDefaultModel(options: BringOptions): Promise<StoredVersion> {
+  const { settings, logger, gateway, signal } = options
+  for (let isFirst = true; ; isFirst = false) {
+    const version = await gateway.models.resolve(settings.defaultModel)
+    if (version) return version
+    const detail = `There is no version of ${settings.defaultModel} in ${settings.dataDir}/models yet.`
+    gateway.readiness.wait('preparing', detail)
+    if (isFirst) logger.warn({ model: settings.defaultModel }, detail)
+    await sleep(POLL_MS, undefined, { signal })
+  }
+}
+
+/** The version that answers for the default model: loaded at the start, and again whenever the runtime was lost. */
+export class DefaultModel {
+  readonly #version: StoredVersion
+  readonly #deps: DefaultModelDeps
+  #loading: Promise<void> | null = null
+
+  constructor(version: StoredVersion, deps: DefaultModelDeps) {
+    this.#version = version
+    this.#deps = deps
+  }
+
+  /** Waits for as long as the runtime can't be reached. @throws RuntimeError where it can't serve the version */
+  load(): Promise<void> {
+    return (this.#loading ??= this.#load().finally(() => (this.#loading = null)))
+  }
+
+  /** In the background; what goes wrong is in the log and in /readyz. */
+  reload(): void {
+    const { logger, signal } = this.#deps
+    this.load().catch((error: unknown) => {
+      if (!signal.aborted) logger.error({ err: error }, `${this.#version.id} can't be loaded`)
+    })
+  }
+
+  async #load(): Promise<void> {
+    const { runtime, readiness, signal } = this.#deps
+    const { id } = this.#version
+    const tell = (event: LoadEvent) => {
+      if (event.type !== 'progress') return
+      readiness.wait('loading', `${id} is being loaded.`, event.fraction)
+    }
+    for (;;) {
+      readiness.wait('loading', `${id} is being loaded.`)
+      try {
+        await runtime.load(id, tell)
+        readiness.ready(`${id} answers.`)
+        return
+      } catch (error) {
+        const isPassing = error instanceof RuntimeError && PASSING.includes(error.code)
+        if (!isPassing) {
+          const reason = error instanceof Error ? error.message : String(error)
+          readiness.wait('failed', `${id} can't be loaded: ${reason}`)
+          throw error
+        }
+      }
+      await sleep(RETRY_MS, undefined, { signal })
+    }
+  }
+}
+
+function tellProgress({ phase, item, fraction, bytes }: Progress, options: BringOptions): void {
+  const { settings, gateway } = options
+  const size = bytes ? ` (${Math.round(bytes / 1e6)} MB)` : ''
+  const detail = `${settings.defaultModel} ${DOING[phase]}: ${item}${size}.`
+  gateway.readiness.wait('preparing', detail, fraction ?? undefined)
+}
+
+/** @returns the last line */
+async function readProgress(
+  child: ChildProcess,
+  onLine: (line: ProgressLine) => void,
+): Promise<ProgressLine | null> {
+  let last: ProgressLine | null = null
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', () => resolve())
+  })
+  if (child.stdout) {
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      last = JSON.parse(text) as ProgressLine
+      onLine(last)
+    })
+  }
+  await ended
+  return last
+}

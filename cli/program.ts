@@ -1,0 +1,105 @@
+// Every command of `headrace`, put together.
+//
+// What a command runs is loaded when it runs: each process of a server starts this way, and loads what it needs.
+//
+// Knows: names, options, help. Does not know: process.env and the terminal, which main.ts hands over.
+
+import { availableParallelism } from 'node:os'
+
+import { Command } from 'commander'
+
+import { createLogger } from './console-log.ts'
+import { keysCommand } from './keys.ts'
+import { live } from './lifetime.ts'
+import { modelsCommand } from './models.ts'
+import { ConfigError, loadConfig, presumeConfig } from '../gateway/config.ts'
+import type { Output } from './progress.ts'
+import type { Settings } from '../gateway/settings.ts'
+
+export interface ProgramDeps {
+  /** of this build */
+  release: string
+  env: NodeJS.ProcessEnv
+  stdout: Output
+  stderr: Output
+  setExitCode(code: number): void
+}
+
+export function createProgram(deps: ProgramDeps): Command {
+  const { release, env, stdout, stderr } = deps
+  const isTerminal = stderr.isTTY === true
+  const serveWith = async (settings: Settings) => {
+    const { serve } = await import('./serve.ts')
+    const logger = createLogger('gateway', settings.logLevel, isTerminal)
+    await live(logger, (life) => serve({ settings, release, env, logger, stdout, stderr }, life))
+  }
+
+  const program = new Command('headrace')
+    .description('A self-hosted model-serving gateway with its own inference runtime.')
+    .version(release, '-V, --version', 'say which release this is')
+    .addHelpText('after', '\nSettings come from the environment; the README lists them.')
+    // Wrong settings are told whatever the command is, before it does anything.
+    .hook('preAction', () => void loadConfig(env))
+
+  program
+    .command('serve')
+    .description('start everything: database, runtime and gateway')
+    .addHelpText('after', '\nExample:\n  HEADRACE_PORT=9000 headrace serve')
+    .action(() => serveWith(loadConfig(env)))
+
+  program
+    .command('gateway')
+    .description('start a gateway alone, in front of the runtimes that RUNTIME_URLS names')
+    .addHelpText(
+      'after',
+      '\nExample:\n  RUNTIME_URLS=http://gpu-1:8090,http://gpu-2:8090 headrace gateway',
+    )
+    .action(() => {
+      const settings = loadConfig(env)
+      if (settings.runtimeUrls) return serveWith(settings)
+      throw new ConfigError([
+        'RUNTIME_URLS is not set; headrace gateway needs it. headrace serve starts a runtime itself.',
+      ])
+    })
+
+  program
+    .command('runtime')
+    .description('start a runtime alone, listening on HEADRACE_RUNTIME_LISTEN')
+    .addHelpText(
+      'after',
+      '\nExample:\n  HEADRACE_RUNTIME_LISTEN=unix:/run/headrace.sock headrace runtime',
+    )
+    .action(async () => {
+      const { runRuntimeCommand } = await import('./runtime.ts')
+      const settings = loadConfig(env)
+      return runRuntimeCommand(settings, createLogger('runtime', settings.logLevel, isTerminal))
+    })
+
+  // Only help texts are seen of these where a setting is wrong: the hook ends every command.
+  const { dataDir, precision, threads } = presumeConfig(env)
+  const models = { dataDir, precision, threads: threads ?? availableParallelism() }
+  program.addCommand(modelsCommand({ ...deps, ...models }))
+  program.addCommand(
+    keysCommand({
+      loadSettings: () => loadConfig(env),
+      createLogger: ({ logLevel }) =>
+        // Starting a database for a moment is no news; what goes wrong is.
+        createLogger('keys', logLevel === 'info' ? 'warn' : logLevel, isTerminal),
+      stdout,
+    }),
+  )
+  for (const command of withSubcommands(program)) {
+    command
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => stdout.write(text),
+        writeErr: (text) => stderr.write(text),
+      })
+      .showHelpAfterError('Add --help to see what is allowed.')
+  }
+  return program
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
+}

@@ -1,0 +1,84 @@
+// `headrace serve` and `headrace gateway`: everything on this host, or the gateway alone in front of other runtimes.
+
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+
+import { awaitDefaultModel, bringDefaultModel, DefaultModel } from './default-model.ts'
+import { RuntimeProcess } from './runtime-process.ts'
+import { welcome } from './welcome.ts'
+import { lockDataFolder } from '../gateway/data-folder.ts'
+import { checkPortIsFree } from '../gateway/listening.ts'
+import { startGateway } from '../gateway/main.ts'
+import { createSocketFolder } from '../gateway/socket-folder.ts'
+import type { Lifetime } from './lifetime.ts'
+import type { Output } from './progress.ts'
+import type { Settings } from '../gateway/settings.ts'
+
+export interface ServeOptions {
+  settings: Settings
+  release: string
+  env: NodeJS.ProcessEnv
+  logger: Logger
+  stdout: Output
+  stderr: Output
+}
+
+const ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+/** what the runtime has no use for, and what it is told otherwise */
+const KEPT_FROM_RUNTIME = [
+  'DATABASE_URL',
+  'HEADRACE_ADMIN_KEY',
+  'HEADRACE_METRICS_TOKEN',
+  'HEADRACE_RUNTIME_TOKEN',
+  'HF_TOKEN',
+  'RUNTIME_URLS',
+]
+
+/** Serves until it is told to end, and returns when nothing is left of it. @throws Error that says what is in the way */
+export async function serve(options: ServeOptions, life: Lifetime): Promise<void> {
+  const { settings, env, logger, stdout, stderr } = options
+  await using parts = new AsyncDisposableStack()
+  const lock = await lockDataFolder(settings.dataDir, 'server')
+  parts.defer(() => lock.release())
+  await checkPortIsFree(settings.host, settings.port)
+
+  let model: DefaultModel | null = null
+  const runtimes = settings.runtimeUrls
+    ? { addresses: settings.runtimeUrls, token: settings.runtimeToken }
+    : await startOwnRuntime(options, parts, () => model?.reload())
+  const gateway = await startGateway({ ...options, runtimes, signal: life.ending })
+  parts.defer(() => gateway.close(life.hurry))
+  life.ending.throwIfAborted()
+
+  const bringing = { entry: ENTRY, env, settings, logger, stderr, gateway, signal: life.ending }
+  const version = await (settings.runtimeUrls ? awaitDefaultModel : bringDefaultModel)(bringing)
+  model = new DefaultModel(version, { ...gateway, logger, signal: life.ending })
+  await model.load()
+  life.ending.throwIfAborted()
+
+  const { precision, source } = version.manifest
+  const isBundled = source.kind === 'bundled'
+  stdout.write(welcome({ ...gateway, version: version.id, precision, isBundled }))
+  await once(life.ending, 'abort')
+}
+
+async function startOwnRuntime(
+  { env, settings, logger }: ServeOptions,
+  parts: AsyncDisposableStack,
+  onDeath: () => void,
+): Promise<{ addresses: string[]; token: null }> {
+  const sockets = await createSocketFolder('headrace-runtime')
+  parts.defer(() => sockets.remove())
+  const address = `unix:${join(sockets.path, 'runtime.sock')}`
+  const shared = Object.entries(env).filter(([name]) => !KEPT_FROM_RUNTIME.includes(name))
+  const runtimeEnv = {
+    ...Object.fromEntries(shared),
+    HEADRACE_DATA_DIR: settings.dataDir,
+    HEADRACE_RUNTIME_LISTEN: address,
+  }
+  parts.use(new RuntimeProcess({ entry: ENTRY, env: runtimeEnv, logger, onDeath }))
+  return { addresses: [address], token: null }
+}

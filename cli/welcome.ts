@@ -1,0 +1,40 @@
+// The block that a person sees when the server is ready: where it is, which key, which model, and a line to paste.
+
+import type { AdminKey } from '../gateway/admin-key.ts'
+
+export interface WelcomeFacts {
+  url: string
+  adminKey: AdminKey
+  /** `model@version` */
+  version: string
+  precision: string
+  isBundled: boolean
+}
+
+export function welcome({ url, adminKey, version, precision, isBundled }: WelcomeFacts): string {
+  const { key, file, isNew } = adminKey
+  const keptIn = file ? `kept in ${file}` : 'from HEADRACE_ADMIN_KEY'
+  const question = isBundled
+    ? 'How do I roll back a model version?'
+    : 'What is the capital of France?'
+  const body = {
+    model: version.split('@')[0],
+    messages: [{ role: 'user', content: question }],
+    temperature: 0,
+  }
+  const secret = file ? `$(cat ${quote(file)})` : '$HEADRACE_ADMIN_KEY'
+  return `
+  Headrace is ready.
+
+    URL    ${url}/v1
+    Key    ${isNew ? `${key}  (shown this once, ${keptIn})` : keptIn}
+    Model  ${version}, ${precision}
+
+  curl ${url}/v1/chat/completions -H "Authorization: Bearer ${secret}" -H 'Content-Type: application/json' -d '${JSON.stringify(body)}'
+
+`
+}
+
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}

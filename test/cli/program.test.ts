@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { CommanderError } from 'commander'
+
+import { createProgram } from '../../cli/program.ts'
+
+/** What a command says, and the error that it ends with where it never came to run. */
+async function run(args: string[], env: NodeJS.ProcessEnv = {}) {
+  let text = ''
+  const output = { write: (more: string) => (text += more) }
+  const program = createProgram({
+    release: '1.2.3',
+    env,
+    stdout: output,
+    stderr: output,
+    setExitCode: () => {},
+  })
+  const error: unknown = await program.parseAsync(args, { from: 'user' }).catch((caught) => caught)
+  return { text, error }
+}
+
+test('every command explains itself with an example', async () => {
+  for (const command of [
+    'serve',
+    'gateway',
+    'runtime',
+    'keys create',
+    'keys list',
+    'keys revoke',
+  ]) {
+    const { text, error } = await run([...command.split(' '), '--help'])
+    assert.ok(error instanceof CommanderError && error.exitCode === 0)
+    assert.match(text, new RegExp(`Usage: headrace ${command}`))
+    assert.match(text, new RegExp(`Example:\\n.*headrace ${command}`))
+  }
+})
+
+test('help and release are told whatever the settings are', async () => {
+  const env = { HEADRACE_PORT: 'x', HEADRACE_RUNTIME_LISTEN: 'http://0.0.0.0:1' }
+  assert.equal((await run(['--version'], env)).text, '1.2.3\n')
+  assert.match((await run(['models', '--help'], env)).text, /Usage: headrace models/)
+})
+
+test('arguments that make no sense are refused with what is allowed', async () => {
+  for (const [args, words] of [
+    [['keys', 'create'], /missing required argument 'name'/],
+    [['keys', 'create', 'bot', '--role', 'king'], /Allowed choices are caller, admin/],
+    [['keys', 'create', '\tbot'], /Allowed are letters, digits, spaces/],
+    [['serve', '--port', '1'], /unknown option '--port'/],
+  ] as const) {
+    const { text, error } = await run([...args])
+    assert.ok(error instanceof CommanderError && error.exitCode !== 0, args.join(' '))
+    assert.match(text, words)
+  }
+})
+
+test('a gateway alone needs to be told where the runtimes are', async () => {
+  const { error } = await run(['gateway'])
+  assert.match(String(error), /RUNTIME_URLS is not set; headrace gateway needs it/)
+})
