@@ -18,7 +18,29 @@ async function loadTokenizer() {
   return new Tokenizer(await readJson('tokenizer.json'), await readJson('tokenizer_config.json'))
 }
 
-const ENCODED: [text: string, ids: number[]][] = []
+const ENCODED: [text: string, ids: number[]][] = [
+  ['How do I roll back a model version?', [323, 275, 303, 735, 595, 261, 314, 350, 66]],
+  ['Run make serve.', [925, 505, 609, 49]],
+  [
+    "  two  spaces, don't\n\n\tand a tab ",
+    [35, 1531, 114, 35, 962, 280, 267, 47, 266, 271, 838, 13, 13, 12, 434, 261, 259, 398, 35],
+  ],
+  [
+    'naïve café: ½ of 1234 costs €12,50',
+    [
+      113, 100, 198, 178, 332, 276, 100, 105, 198, 172, 61, 35, 197, 192, 317, 882, 53, 54, 55, 276,
+      443, 118, 35, 229, 133, 175, 52, 53, 47, 56, 51,
+    ],
+  ],
+  [
+    '日本語 😀👩‍👩‍👧',
+    [
+      233, 154, 168, 233, 159, 175, 235, 173, 161, 35, 243, 162, 155, 131, 243, 162, 148, 172, 229,
+      131, 144, 243, 162, 148, 172, 229, 131, 144, 243, 162, 148, 170,
+    ],
+  ],
+  ['HEADRACE_PORT=8080', [1241, 98, 1244, 64, 1396]],
+]
 
 test("the bundled model's tokenizer gives the ids that the model was trained on", async () => {
   const tokenizer = await loadTokenizer()
