@@ -26,7 +26,7 @@ const RESTART_DELAY_MS = 500
 const MAX_RESTART_DELAY_MS = 10_000
 /** one that lived this long died of something new */
 const STABLE_MS = 60_000
-/** on top of the drain time, which the runtime keeps itself */
+/** the gateway has drained before the runtime is stopped, so there is nothing left for it to finish */
 const STOP_TIMEOUT_MS = 10_000
 
 export class RuntimeProcess implements AsyncDisposable {
