@@ -67,7 +67,6 @@ export class OnnxRunner implements Runner {
     this.#maxPrefill = options.maxPrefill
     this.#session = new Session(ort, path.join(folder, graph.file), {
       threads: options.threads,
-      spin: false,
     })
     this.#tokenBytes = architecture.headDim * 4
     this.#headBytes = this.capacity * this.#tokenBytes

@@ -43,7 +43,7 @@ export function collectSamples(
   threads: number,
 ): Samples {
   const { layers, kvHeads, headDim, hiddenSize } = architecture
-  const session = new Session(ort, path.join(folder, MODEL_FILE), { threads, spin: true })
+  const session = new Session(ort, path.join(folder, MODEL_FILE), { threads })
   const held: { memory: NativeMemory; tensor: Tensor }[] = []
   const bind = (type: 'f32' | 'i32' | 'i64', shape: number[]) => {
     const memory = new NativeMemory(8 * shape.reduce((product, extent) => product * extent, 1))

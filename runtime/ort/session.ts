@@ -7,14 +7,13 @@ import { NativeMemory } from './memory.ts'
 export interface SessionOptions {
   /** threads of one operator; the calling thread is one of them */
   threads: number
-  /**
-   * Workers spin for a while after an operator instead of sleeping. Costs the host's other processes; measured: 5 %
-   * faster alone, 10 to 23 % slower when the gateway is busy on the same cores.
-   */
-  spin: boolean
   /** write an operator profile to files that start with this path */
   profile?: string
 }
+
+// How long a worker that ran out of work looks for more before it sleeps. A step is a thousand operators with a few
+// microseconds between them, and waking a worker costs more than that; a gateway that wants the core waits no longer.
+const SPIN_MICROSECONDS = 25
 
 /** A tensor over memory that somebody else owns. */
 export interface Tensor {
@@ -42,8 +41,8 @@ export class Session {
     ort.call(
       'AddSessionConfigEntry',
       settings,
-      'session.intra_op.allow_spinning',
-      options.spin ? '1' : '0',
+      'session.intra_op.spin_duration_us',
+      String(SPIN_MICROSECONDS),
     )
     if (options.profile) ort.call('EnableProfiling', settings, options.profile)
     try {
