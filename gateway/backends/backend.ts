@@ -5,25 +5,15 @@
 // cut. Aborting the signal, or leaving the iteration, frees whatever the request holds.
 //
 // Checklist for a new backend: implement Backend, throw nothing but GatewayError or the signal's reason, register it
-// where main.ts makes them, and give its faults a scripted test.
+// where app.ts makes them, and give its faults a scripted test.
 
-import type {
-  FinishReason,
-  Prompt,
-  SamplingOptions,
-  Timings,
-  TokenLogprob,
-  Usage,
-  VersionId,
-} from '../../runtime/protocol.ts'
+import type { Message, ResponseFormat, Tool, ToolChoice } from '../conversation.ts'
+import type { SamplingOptions, Timings, TokenLogprob, Usage } from '../../runtime/protocol.ts'
 
-/** What a client asked for. */
-export interface Chat {
+/** What all questions have in common. */
+interface Generation {
   /** the exchange's id */
   id: string
-  version: VersionId
-  /** one for a chat; completions may ask about several texts at once */
-  prompts: Prompt[]
   /** what the client's dialect calls the prompt, for errors that are about it */
   promptParam: string
   /** answers to each prompt; choice `p * choices + c` is the c-th answer to the p-th prompt */
@@ -32,26 +22,101 @@ export interface Chat {
   sampling: SamplingOptions
   maxTokens?: number
   stop: string[]
+  /** the end user, as the client names them */
+  user?: string
+  /**
+   * What else the body said that isn't understood here, by the names of the client's dialect. A target that speaks the
+   * same dialect gets it as it is; any other refuses it by name.
+   */
+  extra: Record<string, unknown>
+  dialect: Dialect
+}
+
+/** wire formats of clients and of upstreams */
+export type Dialect = 'openai' | 'openai-responses' | 'anthropic' | 'gemini'
+
+/** A conversation to be answered. */
+export interface Chat extends Generation {
+  kind: 'chat'
+  messages: Message[]
+  tools: Tool[]
+  /** absent where nothing was said */
+  toolChoice?: ToolChoice
+  parallelToolCalls?: boolean
+  responseFormat?: ResponseFormat
+  reasoningEffort?: string
+}
+
+/** Texts to be continued. */
+export interface Completion extends Generation {
+  kind: 'completion'
+  prompts: TextPrompt[]
   echo: boolean
 }
 
+export type TextPrompt = { kind: 'text'; text: string } | { kind: 'tokens'; ids: number[] }
+
+export type Question = Chat | Completion
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter'
+
 export type AnswerEvent =
-  /** a prompt was taken up; once for each prompt */
+  /** a prompt was taken up, where the target tells; once for each prompt */
   | { type: 'started'; promptTokens: number; cachedTokens: number; queueMs: number }
   | AnswerDelta
+  /** a piece of what the model thinks before it answers */
+  | { type: 'reasoning'; choice: number; text: string; signature?: string }
+  /** a piece of a refusal in the model's own words */
+  | { type: 'refusal'; choice: number; text: string }
+  /** a tool call begins; `index` counts the calls of the choice from 0 */
+  | { type: 'toolCall'; choice: number; index: number; id: string; name: string }
+  /** a piece of a tool call's arguments, JSON text */
+  | { type: 'toolArguments'; choice: number; index: number; text: string }
   | { type: 'finished'; choice: number; finishReason: FinishReason }
-  /** the last event: prompt tokens count once for each prompt, completion tokens for each choice */
-  | { type: 'done'; usage: Usage; timings: Timings }
+  /** the last event, and only of a whole answer: prompt tokens count once for each prompt, completion tokens for each choice */
+  | { type: 'done'; usage: AnswerUsage; timings: Timings | null }
+
+export interface AnswerUsage extends Usage {
+  /** part of completionTokens */
+  reasoningTokens?: number
+  /** nobody measured: counted from the texts */
+  isEstimated?: boolean
+}
 
 interface AnswerDelta {
   type: 'delta'
   choice: number
   text: string
-  /** tokens since the choice's delta before this one */
-  tokens: number
+  /** tokens since the choice's delta before this one; null where the target does not tell */
+  tokens: number | null
   logprobs?: TokenLogprob[]
 }
 
+/** What a target is asked with: the version to answer with, as its backend names it. */
+export interface Asking {
+  /** a local version's full id, or the model's name at an upstream */
+  version: string
+  signal: AbortSignal
+}
+
 export interface Backend {
-  complete(chat: Chat, signal: AbortSignal): AsyncIterable<AnswerEvent>
+  answer(question: Question, asking: Asking): AsyncIterable<AnswerEvent>
+  /** absent where it can't */
+  embed?(question: EmbeddingQuestion, asking: Asking): Promise<Embeddings>
+}
+
+/** Texts whose meaning is wanted as vectors. */
+export interface EmbeddingQuestion {
+  id: string
+  inputs: TextPrompt[]
+  dimensions?: number
+  user?: string
+  extra: Record<string, unknown>
+}
+
+export interface Embeddings {
+  /** one for each input, in order */
+  vectors: Float32Array[]
+  promptTokens: number
+  isEstimated?: boolean
 }
