@@ -1,26 +1,28 @@
-// One request answered: from what was asked, over a backend, to bytes in the client's format.
+// One request answered: from what was asked, over a route, to bytes in the client's format.
 //
 // The first event with something to show is awaited before any header is sent: until then a refusal is a status, and
-// from then on a failure is a frame at the end of a stream that has no `[DONE]`.
+// from then on a failure is a frame at the end of a stream that has no ending.
 //
-// Knows: backends' events, a dialect's format, the socket. Does not know: which API was called, who answers.
+// Knows: routed events, a dialect's format, the socket. Does not know: which API was called, who answers.
 
 import { once } from 'node:events'
 import type { OutgoingHttpHeaders } from 'node:http'
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
+import { mayAsk } from './callers/caller.ts'
 import { GatewayError, internalError } from './errors.ts'
-import { findVersion } from './versions.ts'
-import type { AnswerEvent, Backend } from './backends/backend.ts'
+import { findRoute } from './routing/find-route.ts'
+import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dialect.ts'
 import type { Exchange } from './exchange.ts'
 import type { Metrics } from './metrics.ts'
-import type { Versions } from './versions.ts'
+import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
+import type { Router } from './routing/router.ts'
 
 export interface AnswerDeps {
-  backend: Backend
-  versions: Versions
+  router: Pick<Router, 'answer'>
+  routes: Routes
   metrics: Metrics
 }
 
@@ -35,127 +37,220 @@ export async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
   asked: Asked,
-  model: string,
   formatFor: (identity: AnswerIdentity) => AnswerFormat,
-  { backend, versions, metrics }: AnswerDeps,
+  deps: AnswerDeps,
 ): Promise<unknown> {
-  const { exchange } = request
-  if (!exchange) throw new Error('A route that answers has no exchange. This is a bug.')
+  const { exchange, caller } = request
+  if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
 
-  const version = await findVersion(versions, model)
-  exchange.answeredBy(version.manifest.model, version.id)
-  reply.header('x-headrace-version', version.id)
-
-  const { isStreamed, includesUsage, ...chat } = asked
-  const choices = chat.prompts.length * chat.choices
-  const format = formatFor({
-    id: exchange.id,
-    created: Math.floor(exchange.startedMs / 1000),
-    model,
-    version: version.id,
-    choices,
-    includesUsage,
-  })
-  // Whoever left while the key or the version was looked up must not cost a slot.
+  const route = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
+  const question = { ...asked.question, id: exchange.id } as Question
+  // Whoever left while the key or the route was looked up must not cost a slot.
   exchange.signal.throwIfAborted()
-  const events = backend.complete(
-    { ...chat, id: exchange.id, version: version.id },
-    exchange.signal,
+  const events = deps.router.answer(route, question, {
+    signal: exchange.signal,
+    stickyKey: stickyKeyOf(request, route),
+    onAsk: (target) => exchange.asking(route.model, target),
+    onAttempt: (attempt) => exchange.attempted(attempt),
+  })
+  const { model, isStreamed, includesUsage } = asked
+  const choices = choicesOf(question)
+  const teller = new Teller(events, { exchange, reply, route, metrics: deps.metrics }, (version) =>
+    formatFor({
+      id: exchange.id,
+      created: Math.floor(exchange.startedMs / 1000),
+      model,
+      version,
+      choices,
+      includesUsage,
+    }),
   )
-  const pace = metrics.paceOf(version.manifest.model, version.id)
-  if (isStreamed) return stream(events, format, exchange, pace, reply)
+  if (isStreamed) return teller.stream()
   reply.type('application/json; charset=utf-8')
-  return collect(events, format, exchange, pace, choices)
+  return teller.collect(choices)
 }
 
-type Pace = (secondsPerToken: number) => void
+function choicesOf(question: Question): number {
+  return question.kind === 'chat' ? question.choices : question.choices * question.prompts.length
+}
 
-async function stream(
-  events: AsyncIterable<AnswerEvent>,
-  format: AnswerFormat,
-  exchange: Exchange,
-  pace: Pace,
-  reply: FastifyReply,
-): Promise<void> {
-  const { raw } = reply
-  let isOpen = false
-  try {
-    let isWhole = false
-    for await (const event of events) {
-      follow(event, exchange, pace)
-      if (event.type === 'started') continue
-      isWhole = event.type === 'done'
-      let frame = frameOf(event, format)
-      if (!isOpen) {
-        isOpen = true
-        openStream(reply)
-        frame = format.opening() + frame
+function stickyKeyOf({ headers }: FastifyRequest, { stickyHeader }: Route): string | null {
+  const value = stickyHeader === null ? undefined : headers[stickyHeader]
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+interface Telling {
+  exchange: Exchange
+  reply: FastifyReply
+  route: Route
+  metrics: Metrics
+}
+
+/** Tells an answer to the client, and what it says to the exchange, so that its record is true whenever the socket closes. */
+class Teller {
+  readonly #events: AsyncIterable<RoutedEvent>
+  readonly #telling: Telling
+  readonly #formatFor: (version: string) => AnswerFormat
+  #format: AnswerFormat | null = null
+  #pace: (secondsPerToken: number) => void = () => {}
+
+  constructor(
+    events: AsyncIterable<RoutedEvent>,
+    telling: Telling,
+    formatFor: (version: string) => AnswerFormat,
+  ) {
+    this.#events = events
+    this.#telling = telling
+    this.#formatFor = formatFor
+  }
+
+  async stream(): Promise<void> {
+    const { exchange, reply } = this.#telling
+    const { raw } = reply
+    let isOpen = false
+    try {
+      let isWhole = false
+      for await (const event of this.#events) {
+        this.#follow(event)
+        if (event.type === 'started' || event.type === 'routed') continue
+        const format = this.#known()
+        isWhole = event.type === 'done'
+        let frame = frameOf(event, format)
+        if (!isOpen) {
+          isOpen = true
+          openStream(reply)
+          frame = format.opening() + frame
+        }
+        if (frame !== '' && !raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
       }
-      if (!raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
+      if (!isWhole) throw endedEarly()
+      raw.end()
+    } catch (error) {
+      if (!isOpen) throw error
+      // Nobody is left to be told.
+      if (exchange.signal.aborted) return
+      const known = error instanceof GatewayError ? error : internalError(error)
+      exchange.failed(known)
+      reply.log.error(error, 'an answer broke off')
+      raw.end(this.#known().failure(known))
     }
-    if (!isWhole) throw endedEarly()
-    raw.end()
-  } catch (error) {
-    if (!isOpen) throw error
-    // Nobody is left to be told.
-    if (exchange.signal.aborted) return
-    const known = error instanceof GatewayError ? error : internalError(error)
-    exchange.failed(known)
-    reply.log.error(error, 'an answer broke off')
-    raw.end(format.failure(known))
+  }
+
+  async collect(choices: number): Promise<string> {
+    const answers = Array.from({ length: choices }, emptyChoice)
+    for await (const event of this.#events) {
+      this.#follow(event)
+      if (event.type === 'started' || event.type === 'routed') continue
+      if (event.type === 'done') return this.#known().whole(answers, event.usage)
+      const choice = answers[event.choice]
+      if (!choice) {
+        throw new Error(`An event for choice ${event.choice} of ${choices}. This is a bug.`)
+      }
+      add(event, choice)
+    }
+    throw endedEarly()
+  }
+
+  #follow(event: RoutedEvent) {
+    const { exchange } = this.#telling
+    switch (event.type) {
+      case 'routed':
+        return this.#routed(event.target)
+      case 'started':
+        return exchange.promptStarted(event.promptTokens, event.cachedTokens, event.queueMs)
+      case 'delta': {
+        const gapMs = exchange.produced(event.choice, event.text, event.tokens)
+        if (gapMs !== null && event.tokens) this.#pace(gapMs / 1000 / event.tokens)
+        return
+      }
+      case 'refusal':
+      case 'reasoning':
+        exchange.produced(event.choice, event.type === 'refusal' ? event.text : '', null)
+        return
+      case 'toolCall':
+        return exchange.called(event.choice, event.index, event.id, event.name)
+      case 'toolArguments':
+        return exchange.argued(event.choice, event.index, event.text)
+      case 'finished':
+        return exchange.finished(event.choice, event.finishReason)
+      case 'done':
+        return exchange.settled(event.usage, event.timings)
+    }
+  }
+
+  /** Somebody answers: what the headers say is settled. */
+  #routed(target: Target) {
+    const { exchange, reply, route, metrics } = this.#telling
+    reply.headers({
+      'x-headrace-version': target.version,
+      'x-headrace-target': target.upstream,
+      'x-headrace-attempts': exchange.attempts.length,
+      'x-headrace-overhead-ms': exchange.began().toFixed(1),
+    })
+    this.#format = this.#formatFor(target.version)
+    this.#pace = metrics.paceOf(route.model, target.version)
+  }
+
+  #known(): AnswerFormat {
+    if (!this.#format) throw new Error('An answer came from nobody. This is a bug.')
+    return this.#format
   }
 }
 
-async function collect(
-  events: AsyncIterable<AnswerEvent>,
-  format: AnswerFormat,
-  exchange: Exchange,
-  pace: Pace,
-  choices: number,
-): Promise<string> {
-  const answers = Array.from({ length: choices }, (): Choice => ({
+function emptyChoice(): Choice {
+  return {
     text: '',
     finishReason: 'stop',
     logprobs: null,
-  }))
-  for await (const event of events) {
-    follow(event, exchange, pace)
-    if (event.type === 'started') continue
-    if (event.type === 'done') return format.whole(answers, event.usage)
-    const choice = answers[event.choice]
-    if (!choice)
-      throw new Error(`An event for choice ${event.choice} of ${choices}. This is a bug.`)
-    if (event.type === 'finished') {
-      choice.finishReason = event.finishReason
-    } else {
+    reasoning: null,
+    refusal: null,
+    toolCalls: [],
+  }
+}
+
+type ToldEvent = Exclude<AnswerEvent, { type: 'started' }>
+
+function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
+  switch (event.type) {
+    case 'delta':
       choice.text += event.text
       if (event.logprobs) (choice.logprobs ??= []).push(...event.logprobs)
-    }
-  }
-  throw endedEarly()
-}
-
-/** Tells the exchange, so that its record is true whenever the socket closes. */
-function follow(event: AnswerEvent, exchange: Exchange, pace: Pace) {
-  switch (event.type) {
-    case 'started':
-      return exchange.promptStarted(event.promptTokens, event.cachedTokens, event.queueMs)
-    case 'delta': {
-      const gapMs = exchange.produced(event.choice, event.text, event.tokens)
-      if (gapMs !== null && event.tokens > 0) pace(gapMs / 1000 / event.tokens)
-      return
+      break
+    case 'reasoning':
+      choice.reasoning ??= { text: '' }
+      choice.reasoning.text += event.text
+      if (event.signature !== undefined) choice.reasoning.signature = event.signature
+      break
+    case 'refusal':
+      choice.refusal = (choice.refusal ?? '') + event.text
+      break
+    case 'toolCall':
+      choice.toolCalls[event.index] = { id: event.id, name: event.name, arguments: '' }
+      break
+    case 'toolArguments': {
+      const call = choice.toolCalls[event.index]
+      if (!call)
+        throw new Error(`Arguments for call ${event.index}, which never began. This is a bug.`)
+      call.arguments += event.text
+      break
     }
     case 'finished':
-      return exchange.finished(event.choice, event.finishReason)
-    case 'done':
-      return exchange.settled(event.usage, event.timings)
+      choice.finishReason = event.finishReason
   }
 }
 
-function frameOf(event: Exclude<AnswerEvent, { type: 'started' }>, format: AnswerFormat): string {
+function frameOf(event: ToldEvent, format: AnswerFormat): string {
   switch (event.type) {
     case 'delta':
       return format.delta(event.choice, event.text, event.logprobs)
+    case 'reasoning':
+      return format.reasoning(event.choice, event.text, event.signature)
+    case 'refusal':
+      return format.refusal(event.choice, event.text)
+    case 'toolCall':
+      return format.toolCall(event.choice, event.index, event.id, event.name)
+    case 'toolArguments':
+      return format.toolArguments(event.choice, event.index, event.text)
     case 'finished':
       return format.finish(event.choice, event.finishReason)
     case 'done':

@@ -20,6 +20,8 @@ import { completionRoutes } from './routes/completions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
+import { Router } from './routing/router.ts'
+import { StoredRoutes } from './routing/routes.ts'
 import type { Metrics } from './metrics.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
 import type { Callers } from './plugins/key-cache.ts'
@@ -122,19 +124,21 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const onLookup = metrics.keyLookedUp.bind(metrics)
   const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
   const backend = new LocalBackend({ runtime, loadWaitMs: settings.loadWaitMs })
+  const routes = new StoredRoutes(versions, backend)
+  const router = new Router()
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, now })
     refuseWhileDraining(answers, readiness)
     authenticate(answers, keys)
-    chatRoutes(answers, { backend, versions, metrics })
-    completionRoutes(answers, { backend, versions, metrics })
+    chatRoutes(answers, { router, routes, metrics })
+    completionRoutes(answers, { router, routes, metrics })
     done()
   })
   app.register((listings: App, _options, done) => {
     refuseWhileDraining(listings, readiness)
     authenticate(listings, keys)
-    modelRoutes(listings, { versions })
+    modelRoutes(listings, { routes })
     done()
   })
   return app

@@ -5,8 +5,12 @@
 //
 // Knows: its own clock and what it was told. Does not know: HTTP, SQL, metrics.
 
+import type { AnswerUsage, FinishReason } from './backends/backend.ts'
+import type { Caller } from './callers/caller.ts'
+import type { ToolCall } from './conversation.ts'
 import type { GatewayError } from './errors.ts'
-import type { FinishReason, Timings, Usage } from '../runtime/protocol.ts'
+import type { Attempt, Price, Target } from './routing/route.ts'
+import type { Timings } from '../runtime/protocol.ts'
 
 type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
 
@@ -18,18 +22,25 @@ export interface ExchangeRecord {
   closedAt: Date
   callerId: string | null
   callerName: string | null
+  projectId: string | null
   method: string
   route: string
   /** as the client wrote it */
   requestedModel: string | null
   model: string | null
-  /** full id, `model@version` */
+  /** what answered, or was asked last: `model@version` */
   version: string | null
+  /** where that is: the name of an upstream, or `local` */
+  upstream: string | null
+  /** all that was asked, in order */
+  attempts: Attempt[]
   streamed: boolean
   /** the prompt as the client sent it: messages or text */
   prompt: unknown
   /** one text for each choice, as far as it was produced */
   answer: string[] | null
+  /** one list for each choice; null where there were none */
+  toolCalls: ToolCall[][] | null
   /** everything else of the request body */
   parameters: Record<string, unknown> | null
   /** one for each choice; empty where it didn't come to an end */
@@ -37,22 +48,24 @@ export interface ExchangeRecord {
   promptTokens: number | null
   cachedTokens: number | null
   completionTokens: number | null
+  /** the counts are ours, made from texts: nobody measured, or the answer was cut before anybody told */
+  isUsageEstimated: boolean
+  /** US dollars; null where the target has no price */
+  costUsd: number | null
+  /** whether the answer came from the cache; null where that wasn't asked */
+  cache: 'hit' | 'miss' | null
   queueMs: number | null
   prefillMs: number | null
   decodeMs: number | null
   timeToFirstTokenMs: number | null
+  /** of the time to the first token, what was not spent waiting for targets */
+  overheadMs: number | null
   totalMs: number
   outcome: Outcome
   /** HTTP status as sent; 499 where the client left before there was one */
   status: number
   errorCode: string | null
   errorMessage: string | null
-}
-
-export interface Caller {
-  /** null for the holder of the admin key, who is in no table */
-  id: string | null
-  name: string
 }
 
 /** The reason with which an exchange's signal aborts: its client is gone. */
@@ -73,6 +86,9 @@ export class Exchange {
   #isClosed = false
   /** when each choice's newest delta came */
   readonly #lastDeltaMs: number[] = []
+  #estimatedPromptTokens: number | null = null
+  #isMeasured = false
+  #price: Price | null = null
 
   /** @param now milliseconds since 1970, monotonic */
   constructor(id: string, method: string, route: string, now: () => number) {
@@ -86,23 +102,31 @@ export class Exchange {
       closedAt: startedAt,
       callerId: null,
       callerName: null,
+      projectId: null,
       method,
       route,
       requestedModel: null,
       model: null,
       version: null,
+      upstream: null,
+      attempts: [],
       streamed: false,
       prompt: null,
       answer: null,
+      toolCalls: null,
       parameters: null,
       finishReasons: null,
       promptTokens: null,
       cachedTokens: null,
       completionTokens: null,
+      isUsageEstimated: false,
+      costUsd: null,
+      cache: null,
       queueMs: null,
       prefillMs: null,
       decodeMs: null,
       timeToFirstTokenMs: null,
+      overheadMs: null,
       totalMs: 0,
       outcome: 'completed',
       status: 0,
@@ -119,15 +143,46 @@ export class Exchange {
   calledBy(caller: Caller) {
     this.#record.callerId = caller.id
     this.#record.callerName = caller.name
+    this.#record.projectId = caller.project?.id ?? null
   }
 
   asked(asked: Pick<ExchangeRecord, 'requestedModel' | 'prompt' | 'parameters' | 'streamed'>) {
     Object.assign(this.#record, asked)
   }
 
-  answeredBy(model: string, version: string) {
-    this.#record.model = model
-    this.#record.version = version
+  /** @param tokens of the prompt, by its length: counts until somebody measures */
+  promptEstimated(tokens: number) {
+    this.#estimatedPromptTokens = tokens
+  }
+
+  /** A target is being asked; it is the one that answers, unless another is asked later. */
+  asking(model: string, { version, upstream, price }: Target) {
+    const record = this.#record
+    record.model = model
+    record.version = version
+    record.upstream = upstream
+    this.#price = price
+  }
+
+  attempted(attempt: Attempt) {
+    this.#record.attempts.push(attempt)
+  }
+
+  /** what was asked last; null where nobody was */
+  get version(): string | null {
+    return this.#record.version
+  }
+
+  get attempts(): readonly Attempt[] {
+    return this.#record.attempts
+  }
+
+  /** The answer's first piece is there. @returns milliseconds that were not spent waiting for targets */
+  began(): number {
+    const record = this.#record
+    const waited = record.attempts.reduce((sum, { ms }) => sum + ms, 0)
+    record.overheadMs ??= Math.max(0, this.#now() - this.startedMs - waited)
+    return record.overheadMs
   }
 
   /** A prompt was taken up; with several prompts, once for each. */
@@ -138,8 +193,11 @@ export class Exchange {
     record.queueMs = Math.max(record.queueMs ?? 0, queueMs)
   }
 
-  /** @returns milliseconds since the choice's delta before this one, null for its first */
-  produced(choice: number, text: string, tokens: number): number | null {
+  /**
+   * @param tokens since the choice's delta before this one; null where the target doesn't tell
+   * @returns milliseconds since the choice's delta before this one, null for its first
+   */
+  produced(choice: number, text: string, tokens: number | null): number | null {
     const record = this.#record
     const now = this.#now()
     const last = this.#lastDeltaMs[choice]
@@ -147,8 +205,21 @@ export class Exchange {
     record.timeToFirstTokenMs ??= now - this.startedMs
     record.answer ??= []
     record.answer[choice] = (record.answer[choice] ?? '') + text
-    record.completionTokens = (record.completionTokens ?? 0) + tokens
+    if (tokens !== null) record.completionTokens = (record.completionTokens ?? 0) + tokens
     return last === undefined ? null : now - last
+  }
+
+  called(choice: number, index: number, id: string, name: string) {
+    const record = this.#record
+    record.timeToFirstTokenMs ??= this.#now() - this.startedMs
+    record.toolCalls ??= []
+    const calls = (record.toolCalls[choice] ??= [])
+    calls[index] = { id, name, arguments: '' }
+  }
+
+  argued(choice: number, index: number, text: string) {
+    const call = this.#record.toolCalls?.[choice]?.[index]
+    if (call) call.arguments += text
   }
 
   finished(choice: number, reason: FinishReason) {
@@ -157,14 +228,22 @@ export class Exchange {
     record.finishReasons[choice] = reason
   }
 
-  settled(usage: Usage, timings: Timings) {
+  settled(usage: AnswerUsage, timings: Timings | null) {
     const record = this.#record
     record.promptTokens = usage.promptTokens
     record.cachedTokens = usage.cachedTokens
     record.completionTokens = usage.completionTokens
+    record.isUsageEstimated = usage.isEstimated ?? false
+    this.#isMeasured = true
+    if (!timings) return
     record.queueMs = timings.queueMs
     record.prefillMs = timings.prefillMs
     record.decodeMs = timings.decodeMs
+  }
+
+  /** The answer is one that was given before. */
+  cached(result: 'hit' | 'miss') {
+    this.#record.cache = result
   }
 
   /** The first error is the one that counts; one that follows from the client's leaving does not. */
@@ -190,6 +269,8 @@ export class Exchange {
     if (record.finishReasons) {
       record.finishReasons = Array.from(record.finishReasons, (reason) => reason ?? '')
     }
+    if (record.toolCalls) record.toolCalls = Array.from(record.toolCalls, (calls) => calls ?? [])
+    this.#count()
     if (this.#error) {
       record.outcome = this.#error.kind.outcome
       record.errorCode = this.#error.code
@@ -200,4 +281,44 @@ export class Exchange {
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
     return record
   }
+
+  /** Tokens that nobody counted, and what they all cost. */
+  #count() {
+    const record = this.#record
+    const wasBegun = record.answer !== null || record.toolCalls !== null
+    if (!this.#isMeasured && wasBegun) {
+      const isKnown = record.promptTokens !== null && record.completionTokens !== null
+      record.promptTokens ??= this.#estimatedPromptTokens ?? 0
+      record.completionTokens ??= estimateTokens(charactersOf(record))
+      record.cachedTokens ??= 0
+      record.isUsageEstimated = !isKnown
+    }
+    if (record.promptTokens === null || this.#price === null) return
+    record.costUsd = record.cache === 'hit' ? 0 : costOf(record, this.#price)
+  }
+}
+
+function charactersOf({ answer, toolCalls }: ExchangeRecord): number {
+  let characters = 0
+  for (const text of answer ?? []) characters += text.length
+  for (const call of (toolCalls ?? []).flat())
+    characters += call.name.length + call.arguments.length
+  return characters
+}
+
+const CHARACTERS_PER_TOKEN = 4
+
+const estimateTokens = (characters: number) => Math.ceil(characters / CHARACTERS_PER_TOKEN)
+
+function costOf(record: ExchangeRecord, price: Price): number {
+  const cached = record.cachedTokens ?? 0
+  const fresh = (record.promptTokens ?? 0) - cached
+  const computedMs = (record.prefillMs ?? 0) + (record.decodeMs ?? 0)
+  return (
+    (fresh * price.input +
+      cached * (price.cachedInput ?? price.input) +
+      (record.completionTokens ?? 0) * price.output) /
+      1e6 +
+    (computedMs / 1000) * (price.second ?? 0)
+  )
 }

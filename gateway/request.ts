@@ -7,7 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 
-import type { Caller, Exchange } from './exchange.ts'
+import type { Caller } from './callers/caller.ts'
+import type { Exchange } from './exchange.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -8,12 +8,14 @@
 
 import { fromRuntimeFailure, GatewayError, internalError } from '../errors.ts'
 import { RuntimeError } from '../../runtime/client.ts'
+import { localPrompts } from './local-question.ts'
 import { merge } from './merge.ts'
-import type { AnswerEvent, Backend, Chat } from './backend.ts'
+import type { AnswerEvent, Asking, Backend, Question } from './backend.ts'
 import type { Runtime } from '../../runtime/client.ts'
 import type {
   GenerateEvent,
   GenerateRequest,
+  Prompt,
   Timings,
   Usage,
   VersionId,
@@ -37,22 +39,24 @@ export class LocalBackend implements Backend {
     this.#loadWaitMs = options.loadWaitMs
   }
 
-  async *complete(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+  async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
+    const requests = requestsFor(question, version, localPrompts(question))
+    const [only] = requests
     try {
-      yield* chat.prompts.length * chat.choices === 1
-        ? this.#answerOne(chat, signal)
-        : this.#answerSeveral(chat, signal)
+      yield* only && requests.length === 1
+        ? this.#answerOne(only, signal)
+        : this.#answerSeveral(requests, question.choices, signal)
     } catch (error) {
       if (signal.aborted || error instanceof GatewayError) throw error
       if (error instanceof RuntimeError) {
-        throw fromRuntimeFailure(error.failure, chat.promptParam, error)
+        throw fromRuntimeFailure(error.failure, question.promptParam, error)
       }
       throw internalError(error)
     }
   }
 
-  async *#answerOne(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
-    for await (const event of this.#generate(requestFor(chat, 0), signal)) {
+  async *#answerOne(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    for await (const event of this.#generate(request, signal)) {
       if (event.type === 'delta') {
         const { text, tokens, logprobs } = event
         yield { type: 'delta', choice: 0, text, tokens, logprobs }
@@ -65,19 +69,21 @@ export class LocalBackend implements Backend {
     }
   }
 
-  async *#answerSeveral(chat: Chat, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+  /** @param choices answers to each prompt, which come one behind the other */
+  async *#answerSeveral(
+    requests: GenerateRequest[],
+    choices: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<AnswerEvent> {
     // The choices live and die together: one that is refused takes the others' slots back.
     const together = new AbortController()
     const either = AbortSignal.any([signal, together.signal])
-    const sources: AsyncIterable<EngineEvent>[] = []
-    for (let choice = 0; choice < chat.prompts.length * chat.choices; choice++) {
-      sources.push(this.#generate(requestFor(chat, choice), either))
-    }
+    const sources = requests.map((request) => this.#generate(request, either))
     const usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }
     let timings: Timings | null = null
     try {
       for await (const [choice, event] of merge(sources)) {
-        const isFirstOfPrompt = choice % chat.choices === 0
+        const isFirstOfPrompt = choice % choices === 0
         if (event.type === 'delta') {
           const { text, tokens, logprobs } = event
           yield { type: 'delta', choice, text, tokens, logprobs }
@@ -138,23 +144,23 @@ export class LocalBackend implements Backend {
   }
 }
 
-function requestFor(chat: Chat, choice: number): GenerateRequest {
-  const promptIndex = Math.floor(choice / chat.choices)
-  const prompt = chat.prompts[promptIndex]
-  if (!prompt) throw new Error(`Choice ${choice} has no prompt. This is a bug.`)
-  const { seed } = chat.sampling
-  const nth = choice % chat.choices
-  return {
-    // Ids are unique among running requests, and one exchange may have several.
-    id: choice === 0 ? chat.id : `${chat.id}-${choice}`,
-    version: chat.version,
-    prompt,
-    sampling:
-      seed === undefined || nth === 0 ? chat.sampling : { ...chat.sampling, seed: seed + nth },
-    maxTokens: chat.maxTokens,
-    stop: chat.stop,
-    echo: chat.echo || undefined,
-  }
+/** One for each choice: `p * choices + c` is the c-th answer to the p-th prompt. */
+function requestsFor(question: Question, version: VersionId, prompts: Prompt[]): GenerateRequest[] {
+  const { id, choices, sampling, maxTokens, stop } = question
+  const { seed } = sampling
+  const echo = (question.kind === 'completion' && question.echo) || undefined
+  return prompts.flatMap((prompt, p) =>
+    Array.from({ length: choices }, (_, c) => ({
+      // Ids are unique among running requests, and one exchange may have several.
+      id: p + c === 0 ? id : `${id}-${p * choices + c}`,
+      version,
+      prompt,
+      sampling: seed === undefined || c === 0 ? sampling : { ...sampling, seed: seed + c },
+      maxTokens,
+      stop,
+      echo,
+    })),
+  )
 }
 
 function slower(a: Timings, b: Timings): Timings {

@@ -48,8 +48,7 @@ export const ADMIN: Caller = {
 
 export function mayAsk(caller: Caller, model: string): boolean {
   return (
-    caller.allowedModels === null ||
-    caller.allowedModels.some((pattern) => matches(pattern, model))
+    caller.allowedModels === null || caller.allowedModels.some((pattern) => matches(pattern, model))
   )
 }
 

@@ -10,10 +10,7 @@ import { hash, randomBytes, randomUUIDv7 } from 'node:crypto'
 import pg from 'pg'
 
 import type { Queryable } from './pool.ts'
-import type { Caller } from '../exchange.ts'
-
-export const ROLES = ['caller', 'admin'] as const
-export type Role = (typeof ROLES)[number]
+import type { Caller, Role } from '../callers/caller.ts'
 
 export interface ApiKey {
   id: string
@@ -29,6 +26,14 @@ export class ApiKeyError extends Error {
   override name = 'ApiKeyError'
 }
 
+const NO_LIMITS = {
+  project: null,
+  limits: {},
+  allowedModels: null,
+  tags: {},
+  cacheSeconds: null,
+  expiresAt: null,
+}
 const PREFIX_CHARACTERS = 'hr_'.length + 6
 const UNIQUE_VIOLATION = '23505'
 
@@ -43,11 +48,11 @@ export function hashKey(key: string): Buffer {
 
 /** @returns null for a key that is unknown or revoked */
 export async function findCallerByKeyHash(db: Queryable, keyHash: Buffer): Promise<Caller | null> {
-  const { rows } = await db.query<Caller>(
-    'SELECT id, name FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL',
+  const { rows } = await db.query<Pick<Caller, 'id' | 'name' | 'role'>>(
+    'SELECT id, name, role FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL',
     [keyHash],
   )
-  return rows[0] ?? null
+  return rows[0] ? { ...NO_LIMITS, ...rows[0] } : null
 }
 
 /**

@@ -25,21 +25,24 @@ export async function insertExchanges(db: Queryable, rows: string[]): Promise<vo
 
 const INSERT_EXCHANGES = `
   INSERT INTO exchanges (
-    id, started_at, closed_at, caller_id, caller_name, method, route, requested_model, model, version, streamed,
-    prompt, answer, parameters, finish_reasons, prompt_tokens, cached_tokens, completion_tokens, queue_ms,
-    prefill_ms, decode_ms, time_to_first_token_ms, total_ms, outcome, status, error_code, error_message
+    id, started_at, closed_at, caller_id, caller_name, project_id, method, route, requested_model, model, version,
+    upstream, attempts, streamed, prompt, answer, tool_calls, parameters, finish_reasons, prompt_tokens,
+    cached_tokens, completion_tokens, is_usage_estimated, cost_usd, cache, queue_ms, prefill_ms, decode_ms,
+    time_to_first_token_ms, overhead_ms, total_ms, outcome, status, error_code, error_message
   )
   SELECT
-    id, "startedAt", "closedAt", "callerId", "callerName", method, route, "requestedModel", model, version, streamed,
-    prompt, answer, parameters, "finishReasons", "promptTokens", "cachedTokens", "completionTokens", "queueMs",
-    "prefillMs", "decodeMs", "timeToFirstTokenMs", "totalMs", outcome, status, "errorCode", "errorMessage"
+    id, "startedAt", "closedAt", "callerId", "callerName", "projectId", method, route, "requestedModel", model, version,
+    upstream, attempts, streamed, prompt, answer, "toolCalls", parameters, "finishReasons", "promptTokens",
+    "cachedTokens", "completionTokens", "isUsageEstimated", "costUsd", cache, "queueMs", "prefillMs", "decodeMs",
+    "timeToFirstTokenMs", "overheadMs", "totalMs", outcome, status, "errorCode", "errorMessage"
   FROM json_to_recordset($1) AS record (
-    id uuid, "startedAt" timestamptz, "closedAt" timestamptz, "callerId" uuid, "callerName" text, method text,
-    route text, "requestedModel" text, model text, version text, streamed boolean, prompt jsonb, answer text[],
-    parameters jsonb, "finishReasons" text[], "promptTokens" integer, "cachedTokens" integer,
-    "completionTokens" integer, "queueMs" float8, "prefillMs" float8, "decodeMs" float8,
-    "timeToFirstTokenMs" float8, "totalMs" float8, outcome text, status integer, "errorCode" text,
-    "errorMessage" text
+    id uuid, "startedAt" timestamptz, "closedAt" timestamptz, "callerId" uuid, "callerName" text, "projectId" uuid,
+    method text, route text, "requestedModel" text, model text, version text, upstream text, attempts jsonb,
+    streamed boolean, prompt jsonb, answer text[], "toolCalls" jsonb, parameters jsonb, "finishReasons" text[],
+    "promptTokens" integer, "cachedTokens" integer, "completionTokens" integer, "isUsageEstimated" boolean,
+    "costUsd" float8, cache text, "queueMs" float8, "prefillMs" float8, "decodeMs" float8,
+    "timeToFirstTokenMs" float8, "overheadMs" float8, "totalMs" float8, outcome text, status integer,
+    "errorCode" text, "errorMessage" text
   )
   ON CONFLICT (id) DO NOTHING`
 

@@ -1,15 +1,20 @@
 // What a client's wire format has to be able to say, so that an answer can be told in it.
 //
 // A format is made for one request, with everything in it that stays the same. Frames are strings, whole and ready for
-// the socket.
+// the socket; an empty one is not sent.
 
-import type { Chat } from '../backends/backend.ts'
+import type { AnswerUsage, Chat, Completion, FinishReason } from '../backends/backend.ts'
+import type { ToolCall } from '../conversation.ts'
 import type { GatewayError } from '../errors.ts'
-import type { FinishReason, TokenLogprob, Usage } from '../../runtime/protocol.ts'
+import type { TokenLogprob } from '../../runtime/protocol.ts'
 
-/** What is asked, without who answers. */
-export interface Asked extends Omit<Chat, 'id' | 'version'> {
+/** What is asked, before anybody is chosen to answer it. */
+export interface Asked {
+  question: Omit<Chat, 'id'> | Omit<Completion, 'id'>
+  /** as the client named it */
+  model: string
   isStreamed: boolean
+  /** a last frame with the usage is wanted, where the dialect makes that a choice */
   includesUsage: boolean
 }
 
@@ -33,17 +38,26 @@ export interface Choice {
   finishReason: FinishReason
   /** null where they weren't asked for */
   logprobs: TokenLogprob[] | null
+  reasoning: { text: string; signature?: string } | null
+  /** in the model's own words */
+  refusal: string | null
+  toolCalls: ToolCall[]
 }
 
 export interface AnswerFormat {
   /** what opens the stream; may be empty */
   opening(): string
   delta(choice: number, text: string, logprobs: TokenLogprob[] | undefined): string
+  /** @param signature proof of origin of the choice's reasoning, where the target gives one; its text may be empty then */
+  reasoning(choice: number, text: string, signature: string | undefined): string
+  refusal(choice: number, text: string): string
+  toolCall(choice: number, index: number, id: string, name: string): string
+  toolArguments(choice: number, index: number, text: string): string
   finish(choice: number, reason: FinishReason): string
   /** what ends the stream of a whole answer, and only of a whole one */
-  ending(usage: Usage): string
+  ending(usage: AnswerUsage): string
   /** what ends a stream that broke */
   failure(error: GatewayError): string
   /** the body of an answer that isn't streamed */
-  whole(choices: Choice[], usage: Usage): string
+  whole(choices: Choice[], usage: AnswerUsage): string
 }

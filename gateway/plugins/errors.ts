@@ -35,6 +35,10 @@ export function tell(error: GatewayError, request: FastifyRequest, reply: Fastif
   request.exchange?.failed(error)
   if (outcome === 'failed') request.log.error(error, error.detail)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
+  const { version, attempts } = request.exchange ?? { version: null, attempts: [] }
+  if (version !== null) {
+    reply.header('x-headrace-version', version).header('x-headrace-attempts', attempts.length)
+  }
   return reply.code(status).type('application/json; charset=utf-8').send(errorBody(error))
 }
 

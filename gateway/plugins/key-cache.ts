@@ -14,7 +14,8 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 
 import { GatewayError } from '../errors.ts'
-import type { Caller } from '../exchange.ts'
+import { ADMIN } from '../callers/caller.ts'
+import type { Caller } from '../callers/caller.ts'
 
 export interface Callers {
   /** @param keyHash SHA-256 of the key; null where no such key is valid */
@@ -46,8 +47,6 @@ const MAX_REMEMBERED = 10_000
 const MAX_STRANGERS = 4
 /** unknown keys that may wait for their turn; a look-up is a millisecond, so a full line is a second */
 const MAX_STRANGERS_WAITING = 1_000
-
-const ADMIN: Caller = { id: null, name: 'admin' }
 
 interface Known {
   caller: Caller

@@ -19,7 +19,6 @@ export function chatRoutes(app: App, deps: AnswerDeps) {
         response: answerResponses(ChatCompletion),
       },
     },
-    (request, reply) =>
-      answer(request, reply, readChatRequest(request.body), request.body.model, chatAnswer, deps),
+    (request, reply) => answer(request, reply, readChatRequest(request.body), chatAnswer, deps),
   )
 }

@@ -19,9 +19,7 @@ export function completionRoutes(app: App, deps: AnswerDeps) {
         response: answerResponses(Completion),
       },
     },
-    (request, reply) => {
-      const asked = readCompletionRequest(request.body)
-      return answer(request, reply, asked, request.body.model, completionAnswer, deps)
-    },
+    (request, reply) =>
+      answer(request, reply, readCompletionRequest(request.body), completionAnswer, deps),
   )
 }

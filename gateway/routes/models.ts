@@ -4,11 +4,13 @@ import { Type } from 'typebox'
 
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { Model, modelBody, ModelList } from '../dialects/openai/model.ts'
-import { findVersion } from '../versions.ts'
+import { mayAsk } from '../callers/caller.ts'
+import { findRoute } from '../routing/find-route.ts'
 import type { App } from '../request.ts'
-import type { Versions } from '../versions.ts'
+import type { Caller } from '../callers/caller.ts'
+import type { Routes } from '../routing/route.ts'
 
-export function modelRoutes(app: App, { versions }: { versions: Versions }) {
+export function modelRoutes(app: App, { routes }: { routes: Routes }) {
   app.get(
     '/v1/models',
     {
@@ -19,14 +21,10 @@ export function modelRoutes(app: App, { versions }: { versions: Versions }) {
         response: { 200: ModelList, default: ErrorBody },
       },
     },
-    async () => {
-      const names = await versions.listModels()
-      const live = await Promise.all(names.map((name) => versions.resolve(name)))
-      const data = live.filter((version) => version !== null)
-      return {
-        object: 'list' as const,
-        data: data.map((version) => modelBody(version.manifest.model, version)),
-      }
+    async ({ caller }) => {
+      const all = await routes.list()
+      const data = all.filter(({ model }) => isFor(caller, model))
+      return { object: 'list' as const, data: data.map((route) => modelBody(route.model, route)) }
     },
   )
 
@@ -43,9 +41,15 @@ export function modelRoutes(app: App, { versions }: { versions: Versions }) {
     },
     async (request, reply) => {
       const { model } = request.params
-      const version = await findVersion(versions, model)
-      reply.header('x-headrace-version', version.id)
-      return modelBody(model, version)
+      const route = await findRoute(routes, model, (name) => isFor(request.caller, name))
+      const [target] = route.targets
+      // Where several may answer, only the answer knows who did.
+      if (target && route.targets.length === 1) reply.header('x-headrace-version', target.version)
+      return modelBody(model, route)
     },
   )
+}
+
+function isFor(caller: Caller | null, model: string): boolean {
+  return caller !== null && mayAsk(caller, model)
 }

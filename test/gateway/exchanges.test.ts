@@ -16,27 +16,39 @@ test('a completed exchange says who asked what, what was answered, and how long 
 
   const record = (await log.first(2))[1]
   assert.ok(record)
-  const { startedAt, closedAt, id, totalMs, timeToFirstTokenMs, ...rest } = record
+  const { startedAt, closedAt, id, totalMs, timeToFirstTokenMs, attempts, ...others } = record
+  const { overheadMs, ...rest } = others
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
   assert.ok(closedAt.getTime() >= startedAt.getTime())
   assert.ok(totalMs > 0)
   assert.ok(timeToFirstTokenMs !== null && timeToFirstTokenMs <= totalMs)
+  assert.ok(overheadMs !== null && overheadMs <= timeToFirstTokenMs)
+  assert.deepEqual(
+    attempts.map(({ ms: _, ...attempt }) => attempt),
+    [{ version: LIVE, upstream: 'local', error: null, detail: null }],
+  )
   assert.deepEqual(rest, {
     callerId: 'caller-1',
     callerName: 'tests',
+    projectId: null,
     method: 'POST',
     route: '/v1/chat/completions',
     requestedModel: MODEL,
     model: MODEL,
     version: LIVE,
+    upstream: 'local',
     streamed: false,
     prompt: CHAT.messages,
     answer: [WORDS.join('')],
+    toolCalls: null,
     parameters: { temperature: 0 },
     finishReasons: ['stop'],
     promptTokens: 7,
     cachedTokens: 2,
     completionTokens: 5,
+    isUsageEstimated: false,
+    costUsd: null,
+    cache: null,
     queueMs: 3,
     prefillMs: 11,
     decodeMs: 29,

@@ -6,6 +6,8 @@ import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 
+import { ADMIN } from '../../gateway/callers/caller.ts'
+import type { Caller } from '../../gateway/callers/caller.ts'
 import { CHAT, KEY, startGateway } from '../support/gateway.ts'
 import { delta, started, stuck } from '../support/scripted-runtime.ts'
 
@@ -96,7 +98,7 @@ test('a client that leaves while its version loads is 499, and the load goes on'
 
 test('a client that leaves while its key is checked costs the engine nothing', async (t) => {
   const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>()
-  const { promise: found, resolve: find } = Promise.withResolvers<{ id: string; name: string }>()
+  const { promise: found, resolve: find } = Promise.withResolvers<Caller>()
   const callers = {
     findByKeyHash() {
       asked()
@@ -108,7 +110,7 @@ test('a client that leaves while its key is checked costs the engine nothing', a
   await isAsked
   leave()
   const record = await log.only()
-  find({ id: 'late', name: 'late' })
+  find({ ...ADMIN, id: 'late', name: 'late' })
   assert.deepEqual([record.outcome, record.status], ['cancelled', 499])
   await new Promise((resolve) => setTimeout(resolve, 10))
   assert.equal(runtime.requests.length, 0)

@@ -7,10 +7,12 @@ import { test } from 'node:test'
 import OpenAI from 'openai'
 
 import { KeyCache } from '../../gateway/plugins/key-cache.ts'
+import { ADMIN } from '../../gateway/callers/caller.ts'
+import type { Caller } from '../../gateway/callers/caller.ts'
 import { ADMIN_KEY, CHAT, startGateway, TableOfKeys } from '../support/gateway.ts'
 
 const KEY = 'hr_known'
-const CALLER = { id: '1', name: 'known' }
+const CALLER: Caller = { ...ADMIN, id: '1', name: 'known', role: 'caller' }
 
 function startKeys() {
   const clock = { ms: 1_000_000 }

@@ -40,7 +40,7 @@ const BAD_CHATS: Case[] = [
     { ...CHAT, messages: [{ role: 'king', content: 'x' }] },
     'invalid_value',
     'messages[0].role',
-    /"assistant"; got "king"/,
+    /"tool"; got "king"/,
   ],
   [
     { ...CHAT, messages: [{ role: 'user' }] },
@@ -55,7 +55,16 @@ const BAD_CHATS: Case[] = [
     /'tool'/,
   ],
   [
-    { ...CHAT, messages: [{ role: 'assistant', content: 'x', tool_calls: [{}] }] },
+    {
+      ...CHAT,
+      messages: [
+        {
+          role: 'assistant',
+          content: 'x',
+          tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }],
+        },
+      ],
+    },
     'unsupported_parameter',
     'messages[0].tool_calls',
     /tool_calls/,
@@ -68,16 +77,19 @@ const BAD_CHATS: Case[] = [
   ],
   [user(5), 'invalid_type', 'messages[0].content', /a string or an array of parts/],
   [
-    user([{ type: 'image_url', image_url: { url: 'data:' } }]),
+    user([{ type: 'image_url', image_url: { url: 'https://example.org/a.png' } }]),
     'unsupported_parameter',
     'messages[0].content[0].type',
-    /"image_url"/,
+    /an image/,
   ],
   [
-    user([{ type: 'text', text: 'a' }, { type: 'input_audio' }]),
+    user([
+      { type: 'text', text: 'a' },
+      { type: 'input_audio', input_audio: { data: 'AA==', format: 'wav' } },
+    ]),
     'unsupported_parameter',
     'messages[0].content[1].type',
-    /"input_audio"/,
+    /an audio/,
   ],
   [
     user([{ type: 'text' }]),
@@ -135,7 +147,14 @@ const BAD_CHATS: Case[] = [
     /stream_options\.x/,
   ],
   [{ ...CHAT, max_token: 5 }, 'unknown_parameter', 'max_token', /'max_token'/],
-  [{ ...CHAT, tools: [{ type: 'function' }] }, 'unsupported_parameter', 'tools', /'tools'/],
+  [{ ...CHAT, tools: [{ type: 'function' }] }, 'invalid_type', 'tools[0].function', /an object/],
+  [
+    { ...CHAT, tools: [{ type: 'function', function: { name: 'f' } }] },
+    'unsupported_parameter',
+    'tools',
+    /'tools'/,
+  ],
+  [{ ...CHAT, tool_choice: 'any' }, 'invalid_type', 'tool_choice', /"required"/],
   [{ ...CHAT, tool_choice: 'auto' }, 'unsupported_parameter', 'tool_choice', /"none"; got "auto"/],
   [{ ...CHAT, functions: [{}] }, 'unsupported_parameter', 'functions', /'functions'/],
   [{ ...CHAT, function_call: 'auto' }, 'unsupported_parameter', 'function_call', /'function_call'/],

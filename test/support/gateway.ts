@@ -11,7 +11,9 @@ import { Metrics } from '../../gateway/metrics.ts'
 import { Readiness } from '../../gateway/readiness.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
-import type { Caller, ExchangeRecord } from '../../gateway/exchange.ts'
+import { ADMIN } from '../../gateway/callers/caller.ts'
+import type { Caller } from '../../gateway/callers/caller.ts'
+import type { ExchangeRecord } from '../../gateway/exchange.ts'
 import type { KnownVersion, Versions } from '../../gateway/versions.ts'
 
 export const ADMIN_KEY = 'an-admin-key'
@@ -95,7 +97,9 @@ export interface GatewayOptions {
 export async function startGateway(t: TestContext, { settings, deps }: GatewayOptions = {}) {
   const runtime = new ScriptedRuntime(['guide@1', 'guide@2'])
   const log = new RecordedLog()
-  const keys = new TableOfKeys({ [KEY]: { id: 'caller-1', name: 'tests' } })
+  const keys = new TableOfKeys({
+    [KEY]: { ...ADMIN, id: 'caller-1', name: 'tests', role: 'caller' },
+  })
   const readiness = new Readiness()
   readiness.ready('guide@2 answers.')
   const metrics = new Metrics({ release: '0.0.0-test', runtime, exchangeLog: log })

@@ -5,8 +5,9 @@
 
 import { errorFrame } from './error.ts'
 import { usageBody } from './usage.ts'
+import type { AnswerUsage } from '../../backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Choice } from '../dialect.ts'
-import type { TokenLogprob, Usage } from '../../../runtime/protocol.ts'
+import type { TokenLogprob } from '../../../runtime/protocol.ts'
 
 export function chatAnswer(identity: AnswerIdentity): AnswerFormat {
   const { id, created, model, version, choices, includesUsage } = identity
@@ -16,7 +17,10 @@ export function chatAnswer(identity: AnswerIdentity): AnswerFormat {
   const end = includesUsage ? '],"usage":null}\n\n' : ']}\n\n'
   const starts = Array.from({ length: choices }, (_, index) => `${start}{"index":${index},"delta":`)
   const contentStarts = starts.map((choiceStart) => `${choiceStart}{"content":`)
-  const contentEnd = `},"logprobs":null,"finish_reason":null}${end}`
+  const deltaEnd = `,"logprobs":null,"finish_reason":null}${end}`
+  const contentEnd = `}${deltaEnd}`
+  const frame = (choice: number, delta: object) => starts[choice] + JSON.stringify(delta) + deltaEnd
+  const toolFrame = (choice: number, call: object) => frame(choice, { tool_calls: [call] })
 
   return {
     opening: () =>
@@ -28,6 +32,13 @@ export function chatAnswer(identity: AnswerIdentity): AnswerFormat {
       if (!logprobs) return content + contentEnd
       return `${content}},"logprobs":${JSON.stringify(logprobsBody(logprobs))},"finish_reason":null}${end}`
     },
+    // Not in OpenAI's document; the field that servers of reasoning models have agreed on.
+    reasoning: (choice, text) => (text === '' ? '' : frame(choice, { reasoning_content: text })),
+    refusal: (choice, text) => frame(choice, { refusal: text }),
+    toolCall: (choice, index, callId, name) =>
+      toolFrame(choice, { index, id: callId, type: 'function', function: { name, arguments: '' } }),
+    toolArguments: (choice, index, text) =>
+      toolFrame(choice, { index, function: { arguments: text } }),
     finish: (choice, reason) =>
       `${starts[choice]}{},"logprobs":null,"finish_reason":"${reason}"}${end}`,
     ending: (usage) =>
@@ -39,21 +50,38 @@ export function chatAnswer(identity: AnswerIdentity): AnswerFormat {
   }
 }
 
-function wholeChat(identity: AnswerIdentity, answers: Choice[], usage: Usage): string {
+function wholeChat(identity: AnswerIdentity, answers: Choice[], usage: AnswerUsage): string {
   return JSON.stringify({
     id: `chatcmpl-${identity.id}`,
     object: 'chat.completion',
     created: identity.created,
     model: identity.model,
     system_fingerprint: identity.version,
-    choices: answers.map(({ text, finishReason, logprobs }, index) => ({
+    choices: answers.map((answer, index) => ({
       index,
-      message: { role: 'assistant', content: text, refusal: null, annotations: [] },
-      logprobs: logprobs && logprobsBody(logprobs),
-      finish_reason: finishReason,
+      message: messageBody(answer),
+      logprobs: answer.logprobs && logprobsBody(answer.logprobs),
+      finish_reason: answer.finishReason,
     })),
     usage: usageBody(usage),
   })
+}
+
+function messageBody({ text, refusal, reasoning, toolCalls }: Choice) {
+  return {
+    role: 'assistant',
+    content: text === '' && (toolCalls.length > 0 || refusal !== null) ? null : text,
+    refusal,
+    annotations: [],
+    ...(reasoning && { reasoning_content: reasoning.text }),
+    ...(toolCalls.length > 0 && {
+      tool_calls: toolCalls.map((call) => ({
+        id: call.id,
+        type: 'function',
+        function: { name: call.name, arguments: call.arguments },
+      })),
+    }),
+  }
 }
 
 function logprobsBody(logprobs: TokenLogprob[]) {

@@ -1,93 +1,80 @@
 // The body of POST /v1/chat/completions: its schema, and what it asks for in our own terms.
 //
-// The schema refuses what is ill-typed; the reader refuses what is well-typed and can't be honoured. Both name the
-// parameter at fault.
+// The schema refuses what is ill-typed; the readers refuse what is well-typed and means nothing. Both name the parameter
+// at fault. What isn't understood here is handed on: whether it can be honoured is for whoever answers to say.
 
 import { Type } from 'typebox'
 
 import { GatewayError } from '../../errors.ts'
-import { readSampling, readStop, readStream, SHARED_PARAMETERS } from './parameters.ts'
-import { nullableBoolean, nullableInteger } from './schema.ts'
-import {
-  INFORMATIONAL_PARAMETERS,
-  refuseUnsupported,
-  UNSUPPORTED_PARAMETERS,
-} from './unsupported.ts'
-import { given } from './violation.ts'
+import { ChatMessage, readMessage } from './chat-message.ts'
+import { otherThan, readSampling, readStop, readStream, SHARED_PARAMETERS } from './parameters.ts'
+import { nullableBoolean, nullableInteger, nullableString, readLater } from './schema.ts'
+import { readResponseFormat, readToolChoice, readTools } from './tools.ts'
 import type { Static } from 'typebox'
 import type { Asked } from '../dialect.ts'
-import type { ChatMessage } from '../../../runtime/protocol.ts'
 
 /** a conversation of more turns than this is a mistake or an attack on the template engine */
 const MAX_MESSAGES = 4096
 
-const Message = Type.Object(
-  {
-    role: Type.Unsafe<ChatMessage['role'] | 'function'>({
-      title: '"system", "developer", "user" or "assistant"',
-      type: 'string',
-      enum: ['system', 'developer', 'user', 'assistant', 'tool', 'function'],
-    }),
-    content: Type.Optional(
-      Type.Unsafe<string | ContentPart[] | null>({
-        title: 'a string or an array of parts, each an object with a type',
-        anyOf: [
-          { type: 'string' },
-          {
-            type: 'array',
-            items: {
-              type: 'object',
-              properties: { type: { type: 'string' } },
-              required: ['type'],
-            },
-          },
-          { type: 'null' },
-        ],
-      }),
-    ),
-    name: Type.Optional(Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 256 })),
-    // What clients give back from an earlier answer; nothing but their emptiness is understood.
-    refusal: Type.Optional(Type.Unknown()),
-    annotations: Type.Optional(Type.Unknown()),
-    audio: Type.Optional(Type.Unknown()),
-    tool_calls: Type.Optional(Type.Unknown()),
-    tool_call_id: Type.Optional(Type.Unknown()),
-    function_call: Type.Optional(Type.Unknown()),
-  },
-  { additionalProperties: false },
-)
-
-interface ContentPart {
-  type: string
-  text?: unknown
-}
-
 export const ChatRequest = Type.Object(
   {
     ...SHARED_PARAMETERS,
-    messages: Type.Array(Message, { minItems: 1, maxItems: MAX_MESSAGES }),
+    messages: Type.Array(ChatMessage, { minItems: 1, maxItems: MAX_MESSAGES }),
     max_completion_tokens: nullableInteger({ minimum: 1, maximum: 2 ** 31 - 1 }),
     logprobs: nullableBoolean('Report the log-probability of each token.'),
     top_logprobs: nullableInteger({ minimum: 0, maximum: 20 }),
-    ...INFORMATIONAL_PARAMETERS,
-    ...UNSUPPORTED_PARAMETERS,
+    tools: readLater('Functions that the model may call.'),
+    tool_choice: readLater('"auto", "none", "required", or one function.'),
+    parallel_tool_calls: nullableBoolean('Several calls in one answer are welcome.'),
+    response_format: readLater('Text, any JSON, or JSON of a schema.'),
+    reasoning_effort: nullableString('How long a model that reasons may do so.'),
+    functions: readLater('Not supported: send tools.'),
+    function_call: readLater('Not supported: send tool_choice.'),
   },
-  { additionalProperties: false },
+  { additionalProperties: true },
 )
 
 export type ChatRequestBody = Static<typeof ChatRequest>
 
 export function readChatRequest(body: ChatRequestBody): Asked {
-  refuseUnsupported(body)
+  refuseFunctions(body)
   return {
-    prompts: [{ kind: 'chat', messages: body.messages.map(readMessage) }],
-    promptParam: 'messages',
-    choices: body.n ?? 1,
-    sampling: readSampling(body, readLogprobs(body)),
-    maxTokens: readMaxTokens(body),
-    stop: readStop(body.stop),
-    echo: false,
+    question: {
+      kind: 'chat',
+      dialect: 'openai',
+      messages: body.messages.map(readMessage),
+      promptParam: 'messages',
+      choices: body.n ?? 1,
+      sampling: readSampling(body, readLogprobs(body)),
+      maxTokens: readMaxTokens(body),
+      stop: readStop(body.stop),
+      tools: readTools(body.tools),
+      toolChoice: readToolChoice(body.tool_choice),
+      parallelToolCalls: body.parallel_tool_calls ?? undefined,
+      responseFormat: readResponseFormat(body.response_format),
+      reasoningEffort: body.reasoning_effort ?? undefined,
+      user: body.user ?? undefined,
+      extra: otherThan(ChatRequest.properties, body),
+    },
+    model: body.model,
     ...readStream(body),
+  }
+}
+
+/** The shapes from before there were tools; every client has had the newer ones for years. */
+function refuseFunctions(body: ChatRequestBody) {
+  for (const [name, newer] of [
+    ['functions', 'tools'],
+    ['function_call', 'tool_choice'],
+  ] as const) {
+    const value = body[name]
+    if (value === undefined || value === null || value === 'none') continue
+    if (Array.isArray(value) && value.length === 0) continue
+    throw new GatewayError(
+      'unsupported_parameter',
+      `'${name}' is not supported; '${newer}' has taken its place.`,
+      { param: name },
+    )
   }
 }
 
@@ -112,59 +99,4 @@ function readMaxTokens(body: ChatRequestBody): number | undefined {
     )
   }
   return newer ?? older ?? undefined
-}
-
-function readMessage(message: ChatRequestBody['messages'][number], index: number): ChatMessage {
-  const path = `messages[${index}]`
-  const { role, content, name } = message
-  if (role === 'tool' || role === 'function') {
-    throw unsupported(`${path}.role`, `The role '${role}' of '${path}'`, 'tools are not supported')
-  }
-  for (const field of [
-    'tool_calls',
-    'tool_call_id',
-    'function_call',
-    'audio',
-    'refusal',
-  ] as const) {
-    const value = message[field]
-    if (value === undefined || value === null) continue
-    if (Array.isArray(value) && value.length === 0) continue
-    throw unsupported(`${path}.${field}`, `'${path}.${field}'`, 'only text can be given back')
-  }
-  if (content === undefined || content === null) {
-    throw new GatewayError(
-      'missing_required_parameter',
-      `Missing required parameter: '${path}.content' (a string or an array of text parts).`,
-      { param: `${path}.content` },
-    )
-  }
-  const text = typeof content === 'string' ? content : readParts(content, `${path}.content`)
-  return name ? { role, content: text, name } : { role, content: text }
-}
-
-function readParts(parts: ContentPart[], path: string): string {
-  const texts: string[] = []
-  for (const [index, part] of parts.entries()) {
-    if (part.type !== 'text') {
-      throw unsupported(
-        `${path}[${index}].type`,
-        `A part of type ${given(part.type)} ('${path}[${index}]')`,
-        'this server reads parts of type "text" only',
-      )
-    }
-    if (typeof part.text !== 'string') {
-      throw new GatewayError(
-        'invalid_type',
-        `'${path}[${index}].text' must be a string; got ${given(part.text)}.`,
-        { param: `${path}[${index}].text` },
-      )
-    }
-    texts.push(part.text)
-  }
-  return texts.join('\n')
-}
-
-function unsupported(param: string, what: string, why: string) {
-  return new GatewayError('unsupported_parameter', `${what} can't be honoured: ${why}.`, { param })
 }

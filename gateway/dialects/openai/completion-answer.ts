@@ -30,6 +30,11 @@ export function completionAnswer(identity: AnswerIdentity): AnswerFormat {
       const body = logprobsBody(logprobs, offset)
       return `${starts[choice]}${JSON.stringify(text)},"logprobs":${JSON.stringify(body)},"finish_reason":null}${end}`
     },
+    // A text that is continued neither thinks, refuses nor calls; what a target says of that has no place in this API.
+    reasoning: () => '',
+    refusal: () => '',
+    toolCall: () => '',
+    toolArguments: () => '',
     finish: (choice, reason) =>
       `${starts[choice]}"","logprobs":null,"finish_reason":"${reason}"}${end}`,
     ending: (usage) =>

@@ -3,11 +3,18 @@
 import { Type } from 'typebox'
 
 import { GatewayError } from '../../errors.ts'
-import { MAX_CHOICES, readSampling, readStop, readStream, SHARED_PARAMETERS } from './parameters.ts'
-import { nullableBoolean, nullableInteger, readLater } from './schema.ts'
+import {
+  MAX_CHOICES,
+  otherThan,
+  readSampling,
+  readStop,
+  readStream,
+  SHARED_PARAMETERS,
+} from './parameters.ts'
+import { nullableBoolean, nullableInteger } from './schema.ts'
 import type { Static } from 'typebox'
 import type { Asked } from '../dialect.ts'
-import type { Prompt } from '../../../runtime/protocol.ts'
+import type { TextPrompt } from '../../backends/backend.ts'
 
 /** OpenAI's own default, which surprises everybody once; clients that know the API count on it */
 const DEFAULT_MAX_TOKENS = 16
@@ -32,11 +39,9 @@ export const CompletionRequest = Type.Object(
       ],
     }),
     echo: nullableBoolean('Give the prompt back as the start of the answer.'),
-    best_of: nullableInteger({ minimum: 1, maximum: MAX_CHOICES }),
     logprobs: nullableInteger({ minimum: 0, maximum: 20 }),
-    suffix: readLater('Not supported.'),
   },
-  { additionalProperties: false },
+  { additionalProperties: true },
 )
 
 export type CompletionRequestBody = Static<typeof CompletionRequest>
@@ -44,28 +49,6 @@ export type CompletionRequestBody = Static<typeof CompletionRequest>
 export function readCompletionRequest(body: CompletionRequestBody): Asked {
   const choices = body.n ?? 1
   const prompts = readPrompts(body.prompt)
-  if (body.suffix !== undefined && body.suffix !== null && body.suffix !== '') {
-    throw new GatewayError(
-      'unsupported_parameter',
-      "'suffix' can't be honoured by this server: leave it out.",
-      { param: 'suffix' },
-    )
-  }
-  // Generating more than are given back, and choosing by log-probability, is not done here.
-  if (body.best_of && body.best_of !== 1 && body.best_of !== choices) {
-    throw new GatewayError(
-      'unsupported_parameter',
-      `'best_of' can't be honoured by this server: leave it out, or send 1 or the value of 'n' (${choices}); got ${body.best_of}.`,
-      { param: 'best_of' },
-    )
-  }
-  if (body.echo && typeof body.logprobs === 'number') {
-    throw new GatewayError(
-      'unsupported_parameter',
-      "'logprobs' can't be honoured together with 'echo': the prompt's own are not computed.",
-      { param: 'logprobs' },
-    )
-  }
   if (prompts.length * choices > MAX_CHOICES) {
     throw new GatewayError(
       'invalid_value',
@@ -74,18 +57,25 @@ export function readCompletionRequest(body: CompletionRequestBody): Asked {
     )
   }
   return {
-    prompts,
-    promptParam: 'prompt',
-    choices,
-    sampling: readSampling(body, body.logprobs ?? null),
-    maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
-    stop: readStop(body.stop),
-    echo: body.echo === true,
+    question: {
+      kind: 'completion',
+      dialect: 'openai',
+      prompts,
+      promptParam: 'prompt',
+      choices,
+      sampling: readSampling(body, body.logprobs ?? null),
+      maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
+      stop: readStop(body.stop),
+      echo: body.echo === true,
+      user: body.user ?? undefined,
+      extra: otherThan(CompletionRequest.properties, body),
+    },
+    model: body.model,
     ...readStream(body),
   }
 }
 
-function readPrompts(prompt: CompletionRequestBody['prompt']): Prompt[] {
+function readPrompts(prompt: CompletionRequestBody['prompt']): TextPrompt[] {
   if (typeof prompt === 'string') return [{ kind: 'text', text: prompt }]
   if (prompt.every((item) => typeof item === 'number')) return [{ kind: 'tokens', ids: prompt }]
   return prompt.map((item) =>

@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox'
 
-import type { KnownVersion } from '../../versions.ts'
+import type { Route } from '../../routing/route.ts'
 
 export const Model = Type.Object({
   id: Type.String(),
@@ -14,11 +14,11 @@ export const Model = Type.Object({
 export const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) })
 
 /** @param name as the client is to write it */
-export function modelBody(name: string, version: KnownVersion) {
+export function modelBody(name: string, { targets }: Route) {
   return {
     id: name,
     object: 'model' as const,
-    created: Math.floor(Date.parse(version.manifest.created) / 1000),
+    created: Math.floor(Date.parse(targets[0]?.created ?? '') / 1000) || 0,
     owned_by: 'headrace',
   }
 }

@@ -73,7 +73,7 @@ export const SHARED_PARAMETERS = {
       ],
     }),
   ),
-  user: nullableString('Accepted; it changes nothing.'),
+  user: nullableString('The end user, for the log and for upstreams.'),
 }
 
 interface SharedBody {
@@ -106,6 +106,15 @@ export function readSampling(body: SharedBody, logprobs: number | null): Samplin
     logitBias: readLogitBias(body.logit_bias),
     logprobs: logprobs ?? undefined,
   }
+}
+
+/** What a body says beyond what is understood here. */
+export function otherThan(understood: object, body: object): Record<string, unknown> {
+  const extra: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(body)) {
+    if (!Object.hasOwn(understood, name)) extra[name] = value
+  }
+  return extra
 }
 
 export function readStop(stop: SharedBody['stop']): string[] {

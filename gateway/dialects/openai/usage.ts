@@ -1,12 +1,16 @@
 // Token counts as OpenAI writes them.
 
-import type { Usage } from '../../../runtime/protocol.ts'
+import type { AnswerUsage } from '../../backends/backend.ts'
 
-export function usageBody(usage: Usage) {
+export function usageBody(usage: AnswerUsage) {
+  const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = usage
   return {
-    prompt_tokens: usage.promptTokens,
-    completion_tokens: usage.completionTokens,
-    total_tokens: usage.promptTokens + usage.completionTokens,
-    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
+    ...(reasoningTokens !== undefined && {
+      completion_tokens_details: { reasoning_tokens: reasoningTokens },
+    }),
   }
 }

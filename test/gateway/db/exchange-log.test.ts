@@ -119,15 +119,16 @@ test('a prompt that is nested too deep to be written costs its bodies, not its r
 
 test('memory is bounded: when there is no room the newest rows are dropped, counted and told once', async (t) => {
   const { log, lines } = await openLog(t, { db: away, maxRows: 10, retryMs: 60_000 })
+  t.after(() => log.close(0))
   for (let i = 0; i < 25; i++) log.append(exchangeRecord())
   assert.equal(log.pending, 10)
   assert.equal(log.dropped, 15)
   assert.equal(lines.filter(({ message }) => /is full/.test(message)).length, 1)
 
-  const byBytes = await openLog(t, { db: away, maxBytes: 5_000, retryMs: 60_000 })
+  const byBytes = await openLog(t, { db: away, maxBytes: 6_500, retryMs: 60_000 })
+  t.after(() => byBytes.log.close(0))
   for (let i = 0; i < 25; i++) byBytes.log.append(exchangeRecord({ prompt: 'x'.repeat(900) }))
   assert.equal(byBytes.log.pending, 3)
-  await Promise.all([log.close(0), byBytes.log.close(0)])
 })
 
 test('closing gives up at its deadline and says what is lost', async (t) => {
