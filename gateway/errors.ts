@@ -27,6 +27,12 @@ const unavailable = (outcome: ErrorKind['outcome'], retryAfterSeconds: number): 
   retryAfterSeconds,
 })
 
+const upstream = (status: number): ErrorKind => ({
+  status,
+  type: 'server_error',
+  outcome: 'failed',
+})
+
 const ERRORS = {
   // the request as such
   bad_request: refused(400),
@@ -59,6 +65,15 @@ const ERRORS = {
   runtime_unreachable: unavailable('failed', 1),
   engine_lost: { status: 502, type: 'server_error', outcome: 'failed', retryAfterSeconds: 1 },
   internal_error: { status: 500, type: 'server_error', outcome: 'failed' },
+  // upstreams; what they say about the request itself is told as the client's own error
+  upstream_unreachable: upstream(502),
+  upstream_timeout: upstream(504),
+  upstream_error: upstream(502),
+  upstream_malformed: upstream(502),
+  upstream_rate_limited: upstream(429),
+  upstream_overloaded: upstream(503),
+  // never 401: it is this side's key that was refused
+  upstream_auth: upstream(502),
 } satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -68,11 +83,18 @@ export class GatewayError extends Error {
   readonly code: ErrorCode
   /** the parameter at fault, as the client wrote it: `messages[0].content` */
   readonly param: string | null
+  /** when to come back, where that is known better than for the kind as a whole */
+  readonly retryAfterSeconds: number | null
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { param?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { param?: string; retryAfterSeconds?: number } = {},
+  ) {
     super(message, { cause: options.cause })
     this.code = code
     this.param = options.param ?? null
+    this.retryAfterSeconds = options.retryAfterSeconds ?? this.kind.retryAfterSeconds ?? null
   }
 
   get kind(): ErrorKind {
