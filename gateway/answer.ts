@@ -44,7 +44,7 @@ export async function answer(
   if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
 
   const route = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
-  const question: Question = { ...asked.question, id: exchange.id }
+  const question: Question = { ...asked.question, id: exchange.id, isStreamed: asked.isStreamed }
   // Whoever left while the key or the route was looked up must not cost a slot.
   exchange.signal.throwIfAborted()
   const events = deps.router.answer(route, question, {

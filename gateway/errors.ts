@@ -84,7 +84,7 @@ export class GatewayError extends Error {
   /** the parameter at fault, as the client wrote it: `messages[0].content` */
   readonly param: string | null
   /** when to come back, where that is known better than for the kind as a whole */
-  readonly retryAfterSeconds: number | null
+  readonly #retryAfterSeconds: number | undefined
 
   constructor(
     code: ErrorCode,
@@ -94,11 +94,12 @@ export class GatewayError extends Error {
     super(message, { cause: options.cause })
     this.code = code
     this.param = options.param ?? null
-    this.retryAfterSeconds = options.retryAfterSeconds ?? this.kind.retryAfterSeconds ?? null
+    this.#retryAfterSeconds = options.retryAfterSeconds
   }
 
   get kind(): ErrorKind {
-    return ERRORS[this.code]
+    const kind: ErrorKind = ERRORS[this.code]
+    return { ...kind, retryAfterSeconds: this.#retryAfterSeconds ?? kind.retryAfterSeconds }
   }
 
   /** what the operator reads in the log: the reason, where the client is told less than that */

@@ -16,6 +16,8 @@ interface Generation {
   id: string
   /** what the client's dialect calls the prompt, for errors that are about it */
   promptParam: string
+  /** the client reads the answer as it comes; otherwise all of it may come at once */
+  isStreamed: boolean
   /** answers to each prompt; choice `p * choices + c` is the c-th answer to the p-th prompt */
   choices: number
   /** with a seed, the c-th answer takes seed + c, so that each can be had again alone */

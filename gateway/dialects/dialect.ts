@@ -10,7 +10,7 @@ import type { TokenLogprob } from '../../runtime/protocol.ts'
 
 /** What is asked, before anybody is chosen to answer it. */
 export interface Asked {
-  question: Omit<Chat, 'id'> | Omit<Completion, 'id'>
+  question: Omit<Chat, 'id' | 'isStreamed'> | Omit<Completion, 'id' | 'isStreamed'>
   /** as the client named it */
   model: string
   isStreamed: boolean

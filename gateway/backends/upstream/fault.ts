@@ -98,7 +98,8 @@ export function faultOf(error: unknown): FaultVerdict {
 function retryAfterOf(error: unknown): number | null {
   if (!(error instanceof GatewayError)) return null
   if (error.cause instanceof UpstreamFault) return error.cause.retryAfterMs
-  return error.retryAfterSeconds === null ? null : error.retryAfterSeconds * 1000
+  const { retryAfterSeconds } = error.kind
+  return retryAfterSeconds === undefined ? null : retryAfterSeconds * 1000
 }
 
 const TOLD = {

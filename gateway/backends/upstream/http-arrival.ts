@@ -13,6 +13,9 @@ import type { Dispatcher } from 'undici'
 /** Bytes that may wait for the reader before the connection is paused: about what a socket hands over at once. */
 const MAX_WAITING_BYTES = 64 * 1024
 
+/** The end of a body comes with its last bytes; an upstream that says it is done and goes on is hung up on. */
+const DRAIN_MS = 1_000
+
 export interface Head {
   status: number
   headers: IncomingHttpHeaders
@@ -30,6 +33,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
   #failure: Error | null = null
   #abortReason: { reason: unknown } | null = null
   #wake: (() => void) | null = null
+  #isDraining = false
 
   /** @param onOver called once, when nothing more comes */
   constructor(onOver: () => void) {
@@ -56,6 +60,16 @@ export class Arrival implements Dispatcher.DispatchHandler {
     this.#end(null)
     this.#head.reject(reason)
     this.#controller?.abort(toError(reason))
+  }
+
+  /** Nothing more is wanted, and little should come: what does is dropped, so that the connection can be kept. */
+  drain(): void {
+    if (this.#isOver || this.#isDraining) return
+    this.#isDraining = true
+    this.#waiting = []
+    if (this.#controller?.paused) this.#controller.resume()
+    const timer = setTimeout(() => this.abort(new Error('its answer has no end')), DRAIN_MS)
+    timer.unref()
   }
 
   /**
@@ -96,7 +110,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isDraining) return
     this.#waiting.push(chunk)
     this.#waitingBytes += chunk.length
     if (this.#waitingBytes > MAX_WAITING_BYTES) controller.pause()

@@ -34,6 +34,7 @@ export class UpstreamResponse {
   readonly #source: Chunks
   readonly #reader = new EventReader()
   #hasEnded = false
+  #isReleased = false
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -113,9 +114,15 @@ export class UpstreamResponse {
     }
   }
 
-  /** Reads no more: the connection is closed unless the answer has ended. */
+  /** Reads no more: the connection is closed unless the answer has ended, or was released. */
   close(): void {
-    this.#parts.arrival.abort(CLOSED)
+    if (!this.#isReleased) this.#parts.arrival.abort(CLOSED)
+  }
+
+  /** Whoever has all that was wanted leaves so: the connection is kept where the answer ends soon. */
+  release(): void {
+    this.#isReleased = true
+    this.#parts.arrival.drain()
   }
 
   /** @param text what was received, to be quoted in part */

@@ -145,7 +145,7 @@ export class UpstreamHttp {
 
   #fault(error: unknown, hasBegun: boolean): UpstreamFault {
     if (error instanceof UpstreamFault) return error
-    const { code, message } = toError(error) as NodeJS.ErrnoException
+    const { code, name, message } = toError(error) as NodeJS.ErrnoException
     const reason = this.redact(reasonOf(error) || message)
     const fault = (kind: UpstreamFault['kind'], what: string) =>
       // Not with the HTTP client's own error as its cause: it may carry what was sent and received.
@@ -154,7 +154,7 @@ export class UpstreamHttp {
     if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return fault('timeout', 'is silent')
     }
-    if (code?.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    if (name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
       return fault('malformed', 'does not speak HTTP as it should')
     }
     if (hasBegun) return fault('cut', 'broke off its answer')
