@@ -1,9 +1,19 @@
 // Asks a route's targets until one answers.
+//
+// Until the first delta a failure is somebody else's turn; from then on the answer is the target's, and its failure is
+// the request's: what was told can't be taken back.
+//
+// Knows: courses, time limits, how a backend is asked. Does not know: HTTP, who calls.
 
-import type { Question } from '../backends/backend.ts'
+import { faultOf } from '../backends/upstream/fault.ts'
+import { GatewayError, internalError } from '../errors.ts'
+import { Course } from './course.ts'
+import { TargetHealths } from './target-health.ts'
+import { TimeLimits } from './time-limits.ts'
+import type { EmbeddingQuestion, Embeddings, Question } from '../backends/backend.ts'
 import type { Attempt, Route, RoutedEvent, Target } from './route.ts'
 
-export interface RouterOptions {
+export interface RouteOptions {
   signal: AbortSignal
   /** requests of one key stay on one target; null: wherever there is room */
   stickyKey: string | null
@@ -13,31 +23,174 @@ export interface RouterOptions {
   onAttempt: (attempt: Attempt) => void
 }
 
+export interface RouterOptions {
+  /** milliseconds, monotonic */
+  now?: () => number
+  /** in [0, 1) */
+  random?: () => number
+}
+
 export class Router {
+  readonly healths: TargetHealths
+  readonly #random: () => number
+
+  constructor({ now = () => performance.now(), random = Math.random }: RouterOptions = {}) {
+    this.healths = new TargetHealths(now)
+    this.#random = random
+  }
+
   async *answer(
     route: Route,
     question: Question,
-    { signal, onAsk, onAttempt }: RouterOptions,
+    options: RouteOptions,
   ): AsyncGenerator<RoutedEvent> {
-    const [target] = route.targets
-    if (!target) throw new Error(`The route of '${route.model}' has no target. This is a bug.`)
-    const startedMs = performance.now()
-    onAsk(target)
-    let isRouted = false
-    for await (const event of target.backend.answer(question, { version: target.asks, signal })) {
-      if (!isRouted && event.type !== 'started') {
-        isRouted = true
-        const { version, upstream } = target
-        onAttempt({
-          version,
-          upstream,
-          ms: performance.now() - startedMs,
-          error: null,
-          detail: null,
-        })
-        yield { type: 'routed', target }
+    const course = this.#course(route, options)
+    for (;;) {
+      const target = await course.next()
+      const attempt = this.#attempt(target, options)
+      try {
+        const { backend, asks } = target
+        for await (const event of backend.answer(question, {
+          version: asks,
+          signal: attempt.signal,
+        })) {
+          if (event.type !== 'started') {
+            if (attempt.progressed()) yield { type: 'routed', target }
+          }
+          yield event
+        }
+        attempt.ended()
+        return
+      } catch (error) {
+        attempt.failed(error)
+        if (attempt.hasBegun) throw error
+        course.failed(target, error)
+      } finally {
+        attempt.close()
       }
-      yield event
     }
   }
+
+  /** @returns vectors, and the target that made them */
+  async embed(
+    route: Route,
+    question: EmbeddingQuestion,
+    options: RouteOptions,
+  ): Promise<Embeddings & { target: Target }> {
+    const course = this.#course(route, options)
+    for (;;) {
+      const target = await course.next()
+      const attempt = this.#attempt(target, options)
+      try {
+        const { backend, asks } = target
+        if (!backend.embed) throw cantEmbed(route)
+        const embeddings = await backend.embed(question, { version: asks, signal: attempt.signal })
+        attempt.progressed()
+        attempt.ended()
+        return { ...embeddings, target }
+      } catch (error) {
+        attempt.failed(error)
+        course.failed(target, error)
+      } finally {
+        attempt.close()
+      }
+    }
+  }
+
+  #course(route: Route, { stickyKey, signal }: RouteOptions): Course {
+    return new Course(route, { healths: this.healths, stickyKey, signal, random: this.#random })
+  }
+
+  #attempt(target: Target, options: RouteOptions): Attempting {
+    return new Attempting(target, this.healths, options)
+  }
+}
+
+/** One target being asked: its time, and what becomes of it. */
+class Attempting {
+  readonly #target: Target
+  readonly #options: RouteOptions
+  readonly #health
+  readonly #limits: TimeLimits
+  readonly #startedMs = performance.now()
+  #isDecided = false
+  hasBegun = false
+
+  constructor(target: Target, healths: TargetHealths, options: RouteOptions) {
+    this.#target = target
+    this.#options = options
+    this.#health = healths.of(target)
+    this.#health.open++
+    this.#health.breaker.asked()
+    this.#limits = new TimeLimits(target.timeouts, options.signal)
+    options.onAsk(target)
+  }
+
+  get signal(): AbortSignal {
+    return this.#limits.signal
+  }
+
+  /** @returns whether it is the first delta */
+  progressed(): boolean {
+    this.#limits.progressed()
+    if (this.hasBegun) return false
+    this.hasBegun = true
+    const ms = performance.now() - this.#startedMs
+    this.#health.answered(ms)
+    this.#tell(ms, null, null)
+    return true
+  }
+
+  ended() {
+    // An answer without any delta is the backend's mistake, which whoever reads it tells.
+    this.#decide(() => this.#health.breaker.succeeded())
+  }
+
+  failed(error: unknown) {
+    if (this.#options.signal.aborted) return
+    const { countsAgainstTarget, retryAfterMs } = faultOf(error)
+    this.#decide(() => {
+      const { breaker } = this.#health
+      if (retryAfterMs !== null && isAskedFor(error)) breaker.pause(retryAfterMs)
+      else if (countsAgainstTarget) breaker.failed()
+      else breaker.undecided()
+    })
+    if (this.hasBegun) return
+    const known = error instanceof GatewayError ? error : internalError(error)
+    this.#tell(performance.now() - this.#startedMs, known.code, known.detail)
+  }
+
+  close() {
+    this.#limits.close()
+    this.#health.open--
+    // Left in the middle: its client is gone, which says nothing about it.
+    this.#decide(() => this.#health.breaker.undecided())
+  }
+
+  #decide(how: () => void) {
+    if (this.#isDecided) return
+    this.#isDecided = true
+    how()
+  }
+
+  #tell(ms: number, error: string | null, detail: string | null) {
+    const { version, upstream } = this.#target
+    this.#options.onAttempt({ version, upstream, ms, error, detail })
+  }
+}
+
+/** The target itself said that it has too much to do, and until when. */
+function isAskedFor(error: unknown): boolean {
+  return (
+    error instanceof GatewayError &&
+    (error.code === 'upstream_rate_limited' || error.code === 'upstream_overloaded')
+  )
+}
+
+function cantEmbed({ model }: Route): GatewayError {
+  return new GatewayError(
+    'unsupported_parameter',
+    `The model '${model}' answers in text; it makes no embeddings.`,
+    { param: 'model' },
+  )
 }

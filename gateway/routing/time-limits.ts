@@ -1,0 +1,59 @@
+// The time that one attempt gets: for its first delta, between two of them, and for the whole answer.
+//
+// One timer for whichever of the first two runs, refreshed by each delta, and one for the whole. What runs out aborts
+// the attempt's signal with the error that the backend then throws.
+//
+// Knows: timers and signals. Does not know: targets, retries.
+
+import { GatewayError } from '../errors.ts'
+import type { Timeouts } from './route.ts'
+
+export class TimeLimits {
+  readonly #abort = new AbortController()
+  readonly #outer: AbortSignal
+  readonly #timeouts: Timeouts
+  readonly #total: NodeJS.Timeout | undefined
+  #pace: NodeJS.Timeout | undefined
+  #hasBegun = false
+
+  constructor(timeouts: Timeouts, outer: AbortSignal) {
+    this.#timeouts = timeouts
+    this.#outer = outer
+    outer.addEventListener('abort', this.#onOuter, { once: true })
+    if (outer.aborted) this.#onOuter()
+    const { firstTokenMs, totalMs } = timeouts
+    this.#pace = this.#after(firstTokenMs, 'gave no first token')
+    this.#total = this.#after(totalMs, 'did not end its answer')
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** A delta came. */
+  progressed() {
+    if (this.#hasBegun) {
+      this.#pace?.refresh()
+      return
+    }
+    this.#hasBegun = true
+    clearTimeout(this.#pace)
+    this.#pace = this.#after(this.#timeouts.stallMs, 'stalled: nothing more came')
+  }
+
+  close() {
+    clearTimeout(this.#pace)
+    clearTimeout(this.#total)
+    this.#outer.removeEventListener('abort', this.#onOuter)
+  }
+
+  readonly #onOuter = () => this.#abort.abort(this.#outer.reason)
+
+  #after(ms: number | undefined, what: string): NodeJS.Timeout | undefined {
+    if (ms === undefined) return undefined
+    return setTimeout(() => {
+      const message = `What answers for this model ${what} within ${ms} ms.`
+      this.#abort.abort(new GatewayError('upstream_timeout', message))
+    }, ms)
+  }
+}
