@@ -15,6 +15,7 @@ import { GatewayError, internalError } from './errors.ts'
 import { findRoute } from './routing/find-route.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dialect.ts'
+import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { Metrics } from './metrics.ts'
 import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
@@ -51,7 +52,10 @@ export async function answer(
     signal: exchange.signal,
     stickyKey: stickyKeyOf(request, route),
     onAsk: (target) => exchange.asking(route.model, target),
-    onAttempt: (attempt) => exchange.attempted(attempt),
+    onAttempt: (attempt) => {
+      exchange.attempted(attempt)
+      deps.metrics.targets.attempted(attempt)
+    },
   })
   const { model, isStreamed, includesUsage } = asked
   const choices = choicesOf(question)
@@ -128,7 +132,7 @@ class Teller {
     } catch (error) {
       if (!isOpen) throw error
       // Nobody is left to be told.
-      if (exchange.signal.aborted) return
+      if (hasLeft(exchange)) return
       const known = error instanceof GatewayError ? error : internalError(error)
       exchange.failed(known)
       reply.log.error(error, 'an answer broke off')

@@ -20,11 +20,12 @@ import { completionRoutes } from './routes/completions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
-import { Router } from './routing/router.ts'
 import { StoredRoutes } from './routing/routes.ts'
 import type { Metrics } from './metrics.ts'
+import type { Exchange } from './exchange.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
 import type { Callers } from './plugins/key-cache.ts'
+import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { Versions } from './versions.ts'
@@ -50,6 +51,9 @@ export interface AppDeps {
   exchangeLog: ExchangeLog
   readiness: Readiness
   metrics: Metrics
+  router: Router
+  /** filled with the exchanges that have not closed */
+  openExchanges?: Set<Exchange>
   /** absent: nothing is logged */
   logger?: FastifyBaseLogger
   /** milliseconds since 1970, monotonic */
@@ -64,8 +68,8 @@ const REQUEST_TIMEOUT_MS = 120_000
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const { settings, runtime, versions, callers, exchangeLog, readiness, metrics } = deps
-  const { now = monotonicNow, newId = randomUUIDv7 } = deps
+  const { settings, runtime, versions, callers, exchangeLog, readiness, metrics, router } = deps
+  const { now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
     loggerInstance: deps.logger,
@@ -125,10 +129,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
   const backend = new LocalBackend({ runtime, loadWaitMs: settings.loadWaitMs })
   const routes = new StoredRoutes(versions, backend)
-  const router = new Router()
 
   app.register((answers: App, _options, done) => {
-    recordExchanges(answers, { exchangeLog, metrics, now })
+    recordExchanges(answers, { exchangeLog, metrics, open, now })
     refuseWhileDraining(answers, readiness)
     authenticate(answers, keys)
     chatRoutes(answers, { router, routes, metrics })

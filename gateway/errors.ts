@@ -58,6 +58,7 @@ const ERRORS = {
   key_check_unavailable: unavailable('refused', 1),
   // the house
   draining: unavailable('refused', 1),
+  shut_down: unavailable('failed', 1),
   overloaded: unavailable('refused', 1),
   model_loading: unavailable('refused', 5),
   version_not_loaded: unavailable('refused', 5),

@@ -73,6 +73,11 @@ class ClientLeft extends Error {
   override name = 'ClientLeft'
 }
 
+/** Its client is gone: nobody is left to be told anything. */
+export function hasLeft({ signal }: Exchange): boolean {
+  return signal.aborted && signal.reason instanceof ClientLeft
+}
+
 /** nginx's code for a client that left before it was answered; never sent, only recorded */
 const CLIENT_CLOSED_REQUEST = 499
 
@@ -135,7 +140,7 @@ export class Exchange {
     }
   }
 
-  /** aborts when the client is gone */
+  /** aborts when the client is gone, or with a GatewayError where the exchange is cut from this side */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
@@ -244,6 +249,12 @@ export class Exchange {
   /** The answer is one that was given before. */
   cached(result: 'hit' | 'miss') {
     this.#record.cache = result
+  }
+
+  /** Ends it from this side: whatever works for it stops, and its client is told why. */
+  cut(error: GatewayError) {
+    this.failed(error)
+    this.#abort.abort(error)
   }
 
   /** The first error is the one that counts; one that follows from the client's leaving does not. */

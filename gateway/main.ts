@@ -12,13 +12,16 @@ import { isLoopback } from './config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { ExchangeLog } from './db/exchange-log.ts'
+import { GatewayError } from './errors.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Metrics } from './metrics.ts'
 import { Readiness } from './readiness.ts'
+import { Router } from './routing/router.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { ModelStore } from '../models/store.ts'
 import { createRuntimeClient } from '../runtime/client.ts'
 import type { AdminKey } from './admin-key.ts'
+import type { Exchange } from './exchange.ts'
 import type { Settings } from './settings.ts'
 import type { Runtime } from '../runtime/client.ts'
 
@@ -48,6 +51,9 @@ export interface Gateway {
 const LOAD_WAIT_MS = 30_000
 /** PostgreSQL that is away at the end gets this long to come back. */
 const LOG_DEADLINE_MS = 5_000
+/** for the errors that end what could not be waited for */
+const LAST_WORDS_MS = 500
+const SHUT_DOWN = 'The server is shutting down and could not wait for the end of this answer.'
 
 /**
  * Starts a gateway that listens; its data folder's lock is held by the caller.
@@ -75,7 +81,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
 
   const readiness = new Readiness()
-  const metrics = new Metrics({ release, runtime, exchangeLog })
+  const openExchanges = new Set<Exchange>()
+  const router = new Router()
+  const metrics = new Metrics({ release, runtime, targets: router.healths, exchangeLog })
   started.defer(() => metrics.close())
   const app = await buildApp({
     settings: {
@@ -91,6 +99,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exchangeLog,
     readiness,
     metrics,
+    router,
+    openExchanges,
     logger,
   })
   const answers = new OpenAnswers(app.server)
@@ -109,6 +119,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const closed = app.close()
     if (answers.count > 0) {
       logger.warn({ answers: answers.count }, 'answers that still ran are cut')
+      for (const exchange of openExchanges) exchange.cut(new GatewayError('shut_down', SHUT_DOWN))
+      // A client that doesn't read can't be told.
+      await answers.none(AbortSignal.timeout(LAST_WORDS_MS))
       app.server.closeAllConnections()
     }
     await closed

@@ -11,13 +11,16 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import { EngineMetrics } from './engine-metrics.ts'
+import { TargetMetrics } from './target-metrics.ts'
 import type { ExchangeRecord } from './exchange.ts'
+import type { TargetHealths } from './routing/target-health.ts'
 import type { Runtime } from '../runtime/client.ts'
 
 export interface MetricsOptions {
   /** of this build */
   release: string
   runtime: Pick<Runtime, 'stats'>
+  targets: TargetHealths
   /** rows of the exchange log that wait to be written, and rows that were given up */
   exchangeLog: { readonly pending: number; readonly dropped: number }
 }
@@ -42,6 +45,8 @@ const LOOP_RESOLUTION_MS = 10
 export class Metrics {
   readonly #registry = new Registry()
   readonly #engines: EngineMetrics
+  /** told of every attempt */
+  readonly targets: TargetMetrics
   readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
   /** observers of the time between tokens, made once for each version */
   readonly #paces = new Map<string, (seconds: number) => void>()
@@ -56,7 +61,7 @@ export class Metrics {
   readonly #tokens
   readonly #keyLookups
 
-  constructor({ release, runtime, exchangeLog }: MetricsOptions) {
+  constructor({ release, runtime, targets, exchangeLog }: MetricsOptions) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#loopDelay.enable()
@@ -161,6 +166,7 @@ export class Metrics {
       registers,
     }).set({ release, node: process.version }, 1)
     this.#engines = new EngineMetrics(runtime, registers)
+    this.targets = new TargetMetrics(registers, targets)
   }
 
   get contentType(): string {

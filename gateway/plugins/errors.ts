@@ -11,13 +11,14 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { errorBody } from '../dialects/openai/error.ts'
 import { fromViolations } from '../dialects/openai/violation.ts'
 import { GatewayError, internalError } from '../errors.ts'
+import { hasLeft } from '../exchange.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { App } from '../request.ts'
 
 export function tellErrors(app: App, { bodyLimitBytes }: { bodyLimitBytes: number }) {
   app.setErrorHandler((error, request, reply) => {
     // The client is gone; its exchange closes as cancelled.
-    if (request.exchange?.signal.aborted) return reply.hijack()
+    if (request.exchange && hasLeft(request.exchange)) return reply.hijack()
     tell(translate(error, bodyLimitBytes), request, reply)
   })
 }

@@ -16,13 +16,15 @@ export interface ExchangeLog {
 export interface ExchangeDeps {
   exchangeLog: ExchangeLog
   metrics: Metrics
+  /** those that have not closed */
+  open: Set<Exchange>
   /** milliseconds since 1970, monotonic */
   now: () => number
 }
 
 const MAX_MODEL_CHARACTERS = 256
 
-export function recordExchanges(app: App, { exchangeLog, metrics, now }: ExchangeDeps) {
+export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: ExchangeDeps) {
   app.addHook('onRequest', (request, reply, done) => {
     const exchange = new Exchange(
       request.id,
@@ -31,10 +33,12 @@ export function recordExchanges(app: App, { exchangeLog, metrics, now }: Exchang
       now,
     )
     request.exchange = exchange
+    open.add(exchange)
     metrics.opened()
     const { raw } = reply
     raw.once('close', () => {
       const record = exchange.close(raw.headersSent ? raw.statusCode : null, raw.writableFinished)
+      open.delete(exchange)
       if (!record) return
       metrics.closed(record)
       try {

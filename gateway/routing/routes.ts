@@ -1,12 +1,19 @@
 // Routes to the models of the library: each is answered by what is live of it.
 
+import { LRUCache } from 'lru-cache'
+
 import type { Backend } from '../backends/backend.ts'
 import type { KnownVersion, Versions } from '../versions.ts'
 import type { Route, Routes } from './route.ts'
 
+/** how long a new version of a model takes to answer at most */
+const BELIEVED_MS = 1_000
+
 export class StoredRoutes implements Routes {
   readonly #versions: Versions
   readonly #backend: Backend
+  // The library is folders, and a busy gateway must not read them at every request.
+  readonly #found = new LRUCache<string, Route>({ max: 1_000, ttl: BELIEVED_MS })
 
   constructor(versions: Versions, backend: Backend) {
     this.#versions = versions
@@ -14,8 +21,13 @@ export class StoredRoutes implements Routes {
   }
 
   async find(name: string): Promise<Route | null> {
+    const known = this.#found.get(name)
+    if (known) return known
     const version = await this.#versions.resolve(name)
-    return version && this.#routeTo(version)
+    if (!version) return null
+    const route = this.#routeTo(version)
+    this.#found.set(name, route)
+    return route
   }
 
   async list(): Promise<Route[]> {

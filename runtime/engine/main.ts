@@ -10,6 +10,7 @@ import path from 'node:path'
 
 import { readManifest } from '../../models/manifest.ts'
 import { loadOrt } from '../ort/api.ts'
+import { OutOfMemory } from '../ort/memory.ts'
 import { chooseCacheSize } from './cache-size.ts'
 import { Engine } from './engine.ts'
 import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
@@ -38,8 +39,11 @@ async function main(argument: string | undefined): Promise<void> {
   try {
     engine = await load(settings)
   } catch (error) {
-    const message = `Version '${settings.version}' can't be served: ${describe(error)}`
-    send({ type: 'error', error: { code: 'version_unusable', message } }, () => process.exit(1))
+    const isTransient = isOutOfMemory(error)
+    const code = isTransient ? 'internal' : 'version_unusable'
+    const what = isTransient ? "can't be loaded for want of memory" : "can't be served"
+    const message = `Version '${settings.version}' ${what}: ${describe(error)}`
+    send({ type: 'error', error: { code, message } }, () => process.exit(1))
     return
   }
   serve(engine)
@@ -71,6 +75,14 @@ async function load(settings: EngineSettings): Promise<Engine> {
   const engine = new Engine({ runner, text, sampling, prefillChunk, maxWaiting, now })
   send({ type: 'ready', loadMs: now() - startMs })
   return engine
+}
+
+/** ONNX Runtime has no code of its own for it: what it says is the C++ library's word, or its allocator's. */
+function isOutOfMemory(error: unknown): boolean {
+  if (error instanceof OutOfMemory) return true
+  return (
+    error instanceof Error && /bad_alloc|failed to allocate|cannot allocate/i.test(error.message)
+  )
 }
 
 /** The first passes read the weights from disk and prepare kernels; no request should wait for that. */

@@ -162,12 +162,6 @@ export class OnnxRunner implements Runner {
     }
   }
 
-  discard(slot: number): void {
-    for (const { memory } of this.#cache) {
-      memory.discard(slot * this.#slotBytes, this.#slotBytes)
-    }
-  }
-
   close(): void {
     this.#session.close()
     for (const { memory } of this.#cache) memory.free()

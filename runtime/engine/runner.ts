@@ -35,8 +35,6 @@ export interface Runner {
 
   /** copies the first `length` tokens' keys and values of one slot over those of another */
   copy(from: number, to: number, length: number): void
-  /** gives a slot's memory back to the system; its tokens are lost */
-  discard(slot: number): void
   close(): void
 }
 

@@ -1,7 +1,7 @@
 // Page-aligned memory that JavaScript and ONNX Runtime share.
 //
 // It is mapped, not allocated: pages come into being, as zeros, when they are first written, so that a KV cache may be
-// laid out for the longest context and only costs what is used; and `discard` gives pages back at once.
+// laid out for the longest context and only costs what is used.
 //
 // Hazard: V8 may move a small typed array of its own heap while native code reads it. Whatever native code holds an
 // address of lives in memory of this kind.
@@ -15,7 +15,6 @@ export const PAGE_BYTES = 4096
 
 const PROT_READ_WRITE = 3
 const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x2 | 0x20 | 0x4000
-const MADV_DONTNEED = 4
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn
 
 interface Libc {
@@ -39,6 +38,11 @@ function loadLibc(): Libc {
   return libc
 }
 
+/** There is not enough memory now; there may be later. */
+export class OutOfMemory extends Error {
+  override name = 'OutOfMemory'
+}
+
 export class NativeMemory {
   readonly address: Pointer
   readonly bytes: number
@@ -55,17 +59,10 @@ export class NativeMemory {
       0,
     ) as Pointer | null
     if (!pointer || pointer === MAP_FAILED) {
-      throw new Error(`the system refused to map ${this.bytes} bytes`)
+      throw new OutOfMemory(`the system refused to map ${this.bytes} bytes`)
     }
     this.address = pointer
     this.buffer = koffi.view(pointer, this.bytes)
-  }
-
-  /** Gives whole pages inside [offset, offset + length) back to the system; they read as zeros afterwards. */
-  discard(offset: number, length: number): void {
-    const start = Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES
-    const end = Math.floor((offset + length) / PAGE_BYTES) * PAGE_BYTES
-    if (end > start) loadLibc().madvise(this.address + BigInt(start), end - start, MADV_DONTNEED)
   }
 
   free(): void {

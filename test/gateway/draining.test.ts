@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { GatewayError } from '../../gateway/errors.ts'
+import type { Exchange } from '../../gateway/exchange.ts'
 import { CHAT, KEY, startGateway } from '../support/gateway.ts'
-import { delta, done, started } from '../support/scripted-runtime.ts'
+import { delta, done, started, stuck } from '../support/scripted-runtime.ts'
 
 test('the server is alive before it is ready, and says what it waits for', async (t) => {
   const { url, readiness } = await startGateway(t)
@@ -67,4 +69,27 @@ test('a kept-alive connection is told to go when the server closes', async (t) =
   const before = performance.now()
   await app.close()
   assert.ok(performance.now() - before < 1_000)
+})
+
+test('what can’t be waited for ends with an error frame, and its row says that the server cut it', async (t) => {
+  const openExchanges = new Set<Exchange>()
+  const { client, post, runtime, log } = await startGateway(t, { deps: { openExchanges } })
+  runtime.script = async function* (_request, signal) {
+    yield started()
+    yield delta('One')
+    await stuck(signal)
+  }
+  const stream = await client.chat.completions.create({ ...CHAT, stream: true })
+  const whole = post('/v1/chat/completions', CHAT)
+  while (runtime.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 2))
+
+  for (const exchange of openExchanges) exchange.cut(new GatewayError('shut_down', 'It stops.'))
+  await assert.rejects(async () => {
+    for await (const _chunk of stream);
+  }, /It stops/)
+  assert.equal((await whole).status, 503)
+  const outcomes = (await log.first(2)).map(({ outcome, errorCode }) => `${outcome} ${errorCode}`)
+  assert.deepEqual(outcomes, ['failed shut_down', 'failed shut_down'])
+  assert.equal(openExchanges.size, 0)
+  assert.equal(runtime.cancelled.length, 2)
 })

@@ -8,6 +8,7 @@ import OpenAI from 'openai'
 
 import { buildApp } from '../../gateway/app.ts'
 import { Metrics } from '../../gateway/metrics.ts'
+import { Router } from '../../gateway/routing/router.ts'
 import { Readiness } from '../../gateway/readiness.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
@@ -102,7 +103,13 @@ export async function startGateway(t: TestContext, { settings, deps }: GatewayOp
   })
   const readiness = new Readiness()
   readiness.ready('guide@2 answers.')
-  const metrics = new Metrics({ release: '0.0.0-test', runtime, exchangeLog: log })
+  const router = new Router()
+  const metrics = new Metrics({
+    release: '0.0.0-test',
+    runtime,
+    targets: router.healths,
+    exchangeLog: log,
+  })
   const app = await buildApp({
     settings: {
       release: '0.0.0-test',
@@ -118,6 +125,7 @@ export async function startGateway(t: TestContext, { settings, deps }: GatewayOp
     exchangeLog: log,
     readiness,
     metrics,
+    router,
     ...deps,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })

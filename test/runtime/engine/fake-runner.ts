@@ -87,10 +87,6 @@ export class FakeRunner implements Runner {
     this.#cache[to] = source.slice(0, length)
   }
 
-  discard(slot: number): void {
-    this.#cache[slot] = []
-  }
-
   close(): void {}
 
   #ranked(row: number): number[] {

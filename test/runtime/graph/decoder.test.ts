@@ -171,16 +171,6 @@ describe('a runner', () => {
     }
   })
 
-  test('forgets a discarded slot and computes in it anew', async (t) => {
-    const runner = await startRunner(t, randomCheckpoint(TINY), 'fp32', { capacity: 256 })
-    const tokens = someTokens(60)
-    runner.prefill(1, tokens, 0, 'logits')
-    const before = runner.logits(0).slice()
-    runner.discard(1)
-    runner.prefill(1, tokens, 0, 'logits')
-    assert.deepEqual(runner.logits(0), before)
-  })
-
   test('refuses more tokens than a slot or a call holds', async (t) => {
     const runner = await startRunner(t, randomCheckpoint(TINY), 'fp32')
     assert.throws(() => runner.prefill(0, someTokens(65), 0, 'none'), /64 at once/)

@@ -1,0 +1,118 @@
+// Several runtimes as one.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { combineRuntimes } from '../../gateway/runtimes.ts'
+import { collect } from '../support/gateway.ts'
+import {
+  delta,
+  done,
+  failure,
+  ScriptedRuntime,
+  started,
+  stuck,
+} from '../support/scripted-runtime.ts'
+import type { GenerateRequest, RuntimeErrorCode } from '../../runtime/protocol.ts'
+import type { EngineEvent } from '../support/scripted-runtime.ts'
+
+const LOADED = ['guide@2']
+
+function request(id: string): GenerateRequest {
+  const prompt = { kind: 'text' as const, text: 'Hi' }
+  return { id, version: 'guide@2', prompt, sampling: {}, stop: [] }
+}
+
+function start() {
+  const members = [new ScriptedRuntime(LOADED), new ScriptedRuntime(LOADED)]
+  return { members, combined: combineRuntimes(members) }
+}
+
+const forever = new AbortController().signal
+
+function failing(code: RuntimeErrorCode): AsyncIterable<EngineEvent> {
+  const next = () => Promise.reject(failure(code, `It failed: ${code}.`))
+  return { [Symbol.asyncIterator]: () => ({ next }) }
+}
+
+function away(runtime: ScriptedRuntime) {
+  runtime.script = () => failing('runtime_unreachable')
+}
+
+test('a request goes to the runtime that has the least to do', async () => {
+  const { members, combined } = start()
+  members[0]!.script = async function* (_request, signal) {
+    yield started()
+    await stuck(signal)
+  }
+  const leave = new AbortController()
+  const waiting = collect(combined.generate(request('1'), leave.signal)).catch(() => {})
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  await collect(combined.generate(request('2'), forever))
+  await collect(combined.generate(request('3'), forever))
+  assert.deepEqual(
+    members.map(({ requests }) => requests.map(({ id }) => id)),
+    [['1'], ['2', '3']],
+  )
+  leave.abort()
+  await waiting
+})
+
+test('one that cannot be reached is passed over, until something of the answer came', async () => {
+  const { members, combined } = start()
+  away(members[0]!)
+  const events = await collect(combined.generate(request('1'), forever))
+  assert.equal(events.at(-1)?.type, 'done')
+
+  members[0]!.script = async function* () {
+    yield started()
+    yield delta('Hel')
+    throw failure('runtime_unreachable', 'cut')
+  }
+  await assert.rejects(collect(combined.generate(request('2'), forever)), {
+    code: 'runtime_unreachable',
+  })
+  assert.equal(members[1]!.requests.length, 1)
+})
+
+test('where none can be reached, that is the error; any other is told at once', async () => {
+  const { members, combined } = start()
+  for (const member of members) away(member)
+  await assert.rejects(collect(combined.generate(request('1'), forever)), {
+    code: 'runtime_unreachable',
+  })
+  members[0]!.script = () => failing('overloaded')
+  await assert.rejects(collect(combined.generate(request('2'), forever)), { code: 'overloaded' })
+})
+
+test('a version is loaded on all that can be reached, and their figures are told together', async () => {
+  const { members, combined } = start()
+  members[0]!.onLoad = () => Promise.reject(failure('runtime_unreachable', 'away'))
+  await combined.load('other@1')
+  assert.equal(members[1]!.loaded.has('other@1'), true)
+
+  members[1]!.onLoad = () => Promise.reject(failure('version_unusable', 'damaged'))
+  await assert.rejects(combined.load('third@1'), { code: 'version_unusable' })
+
+  const { engines } = await combined.stats()
+  assert.deepEqual(
+    engines.map(({ version }) => version),
+    ['guide@2', 'guide@2', 'other@1'],
+  )
+  members[0]!.statsFailure = failure('runtime_unreachable', 'away')
+  assert.equal((await combined.stats()).engines.length, 2)
+})
+
+test('an answer that began is followed to its end', async () => {
+  const { members, combined } = start()
+  members[0]!.script = async function* () {
+    yield started()
+    yield delta('Hello')
+    yield done(1)
+  }
+  const events = await collect(combined.generate(request('1'), forever))
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['started', 'delta', 'done'],
+  )
+})
