@@ -53,6 +53,14 @@ const ERRORS = {
   invalid_request: refused(400),
   context_length_exceeded: refused(400),
   model_not_found: refused(404),
+  // responses that are kept
+  response_not_found: refused(404),
+  // 400 as at OpenAI, whose clients look for this code to begin anew
+  previous_response_not_found: refused(400),
+  item_not_found: refused(404),
+  conversation_too_long: refused(400),
+  response_not_cancellable: refused(400),
+  response_store_unavailable: unavailable('refused', 1),
   // the caller
   invalid_api_key: refused(401),
   key_check_unavailable: unavailable('refused', 1),

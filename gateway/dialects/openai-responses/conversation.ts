@@ -1,0 +1,163 @@
+// Items → the conversation that they are.
+//
+// The API writes one turn of the model as several items: thoughts, a message, calls. Here they are one message again.
+//
+// Knows: items, spelt out. Does not know: which of them came with this request and which were kept.
+
+import { GatewayError } from '../../errors.ts'
+import type { FunctionCall, FunctionCallOutput, InputPart, Item, OutputPart } from './item.ts'
+import type { Reasoning } from './item.ts'
+import type { Message, Part, Source } from '../../conversation.ts'
+
+type AssistantMessage = Extract<Message, { role: 'assistant' }>
+
+/**
+ * @param kept how many of the items are from earlier responses, so that errors name the others by their place
+ * @throws GatewayError for an item that is there twice, and where a call and its output don't find each other
+ */
+export function conversationOf(
+  instructions: string | null,
+  items: Item[],
+  kept: number,
+): Message[] {
+  const messages: Message[] = []
+  if (instructions !== null) {
+    messages.push({ role: 'system', content: [{ type: 'text', text: instructions }] })
+  }
+  refuseTwice(items, kept)
+  const answered = pairCalls(items, kept)
+  let turn: AssistantMessage | null = null
+  const begin = () => {
+    turn = { role: 'assistant', content: [], toolCalls: [] }
+    messages.push(turn)
+    return turn
+  }
+  for (const item of items) {
+    if (item.type === 'reasoning') {
+      const isBegun: boolean = turn !== null && saysSomething(turn)
+      const of: AssistantMessage = turn === null || isBegun ? begin() : turn
+      ;(of.reasoning ??= []).push(thoughtOf(item))
+    } else if (item.type === 'function_call') {
+      // One that was cut and never answered can't be given back: its arguments are half a text.
+      if (item.status !== 'completed' && !answered.has(item.call_id)) continue
+      const of: AssistantMessage = turn ?? begin()
+      of.toolCalls.push({ id: item.call_id, name: item.name, arguments: item.arguments })
+    } else if (item.type === 'message' && item.role === 'assistant') {
+      const isSaid: boolean = turn !== null && hasContent(turn)
+      say(turn === null || isSaid ? begin() : turn, item.content)
+    } else {
+      turn = null
+      messages.push(
+        item.type === 'message'
+          ? { role: item.role, content: item.content.map(partOf) }
+          : outputOf(item),
+      )
+    }
+  }
+  return messages
+}
+
+/** Who gives back what is kept has it twice in the conversation, and a model that is told so answers oddly. */
+function refuseTwice(items: Item[], kept: number) {
+  const ids = new Set<string>()
+  for (const [index, { id }] of items.entries()) {
+    if (ids.has(id)) {
+      throw new GatewayError(
+        'invalid_value',
+        `The item '${id}' is in the conversation already: what earlier responses said is not sent again.`,
+        { param: `input[${index - kept}]` },
+      )
+    }
+    ids.add(id)
+  }
+}
+
+/** @returns ids of the calls that have an output */
+function pairCalls(items: Item[], kept: number): Set<string> {
+  const calls = new Map<string, FunctionCall>()
+  const answered = new Set<string>()
+  for (const [index, item] of items.entries()) {
+    if (item.type === 'function_call') calls.set(item.call_id, item)
+    if (item.type !== 'function_call_output') continue
+    answered.add(item.call_id)
+    if (calls.has(item.call_id)) continue
+    throw new GatewayError(
+      'invalid_value',
+      `There is no function call with the call_id '${item.call_id}' before its output.`,
+      { param: `input[${index - kept}].call_id` },
+    )
+  }
+  for (const { call_id: id, status } of calls.values()) {
+    if (answered.has(id) || status !== 'completed') continue
+    throw new GatewayError(
+      'invalid_value',
+      `There is no output for the function call with the call_id '${id}': send an item of type "function_call_output".`,
+      { param: 'input' },
+    )
+  }
+  return answered
+}
+
+const hasContent = ({ content, refusal }: AssistantMessage) =>
+  content.length > 0 || refusal !== undefined
+
+const saysSomething = (message: AssistantMessage) =>
+  hasContent(message) || message.toolCalls.length > 0
+
+function say(message: AssistantMessage, parts: OutputPart[]) {
+  for (const part of parts) {
+    if (part.type === 'refusal') message.refusal = (message.refusal ?? '') + part.refusal
+    else message.content.push({ type: 'text', text: part.text })
+  }
+}
+
+function thoughtOf({ summary, content, encrypted_content: signature }: Reasoning) {
+  // The thoughts themselves where they are known, and what was told of them otherwise.
+  const texts = content && content.length > 0 ? content : summary
+  const text = texts.map((part) => part.text).join('\n')
+  return signature === undefined ? { text } : { text, signature }
+}
+
+function outputOf({ call_id: toolCallId, output }: FunctionCallOutput): Message {
+  const content: Part[] =
+    typeof output === 'string' ? [{ type: 'text', text: output }] : output.map(partOf)
+  return { role: 'tool', toolCallId, content }
+}
+
+function partOf(part: InputPart): Part {
+  switch (part.type) {
+    case 'input_text':
+      return { type: 'text', text: part.text }
+    case 'input_image': {
+      const source = sourceOf({ id: part.file_id, url: part.image_url })
+      return { type: 'image', source, detail: part.detail }
+    }
+    case 'input_file': {
+      const { file_id: id, file_url: url, file_data: data, filename } = part
+      const source = sourceOf({ id, url, data })
+      return filename === undefined
+        ? { type: 'file', source }
+        : { type: 'file', source, name: filename }
+    }
+  }
+}
+
+interface Given {
+  id: string | undefined
+  url: string | undefined
+  /** base64, with or without the prefix of a data URL */
+  data?: string | undefined
+}
+
+function sourceOf({ id, url, data }: Given): Source {
+  if (id !== undefined) return { kind: 'id', id }
+  const text = data ?? url ?? ''
+  const head = /^data:([\w.+-]+\/[\w.+-]+)(?:;[\w.+-]+=[^;,]*)*;base64,/i.exec(text)
+  if (head?.[1]) {
+    return { kind: 'base64', mediaType: head[1], data: text.slice(head[0].length) }
+  }
+  // Clients send a file's bare bytes for PDF, the one kind that every model that takes files can read.
+  return data === undefined
+    ? { kind: 'url', url: text }
+    : { kind: 'base64', mediaType: 'application/pdf', data }
+}
