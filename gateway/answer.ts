@@ -119,7 +119,8 @@ class Teller {
         if (event.type === 'started' || event.type === 'routed') continue
         const format = this.#known()
         isWhole = event.type === 'done'
-        let frame = frameOf(event, format)
+        let frame =
+          event.type === 'done' ? await format.ending(event.usage) : frameOf(event, format)
         if (!isOpen) {
           isOpen = true
           openStream(reply)
@@ -243,7 +244,7 @@ function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
   }
 }
 
-function frameOf(event: ToldEvent, format: AnswerFormat): string {
+function frameOf(event: Exclude<ToldEvent, { type: 'done' }>, format: AnswerFormat): string {
   switch (event.type) {
     case 'delta':
       return format.delta(event.choice, event.text, event.logprobs)
@@ -257,8 +258,6 @@ function frameOf(event: ToldEvent, format: AnswerFormat): string {
       return format.toolArguments(event.choice, event.index, event.text)
     case 'finished':
       return format.finish(event.choice, event.finishReason)
-    case 'done':
-      return format.ending(event.usage)
   }
 }
 

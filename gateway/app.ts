@@ -18,8 +18,10 @@ import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { completionRoutes } from './routes/completions.ts'
 import { healthRoutes } from './routes/health.ts'
+import { keptResponseRoutes } from './routes/kept-responses.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
+import { responseRoutes } from './routes/responses.ts'
 import { StoredRoutes } from './routing/routes.ts'
 import type { Metrics } from './metrics.ts'
 import type { Exchange } from './exchange.ts'
@@ -28,6 +30,8 @@ import type { Callers } from './plugins/key-cache.ts'
 import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
+import type { KeptResponses } from './responses/kept-responses.ts'
+import type { Routes } from './routing/route.ts'
 import type { Versions } from './versions.ts'
 import type { Runtime } from '../runtime/client.ts'
 
@@ -49,6 +53,9 @@ export interface AppDeps {
   versions: Versions
   callers: Callers
   exchangeLog: ExchangeLog
+  responses: KeptResponses
+  /** absent: to the models of the library */
+  routes?: Routes
   readiness: Readiness
   metrics: Metrics
   router: Router
@@ -68,8 +75,8 @@ const REQUEST_TIMEOUT_MS = 120_000
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const { settings, runtime, versions, callers, exchangeLog, readiness, metrics, router } = deps
-  const { now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
+  const { settings, runtime, versions, callers, exchangeLog, responses, readiness, metrics } = deps
+  const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
     loggerInstance: deps.logger,
@@ -128,7 +135,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const onLookup = metrics.keyLookedUp.bind(metrics)
   const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
   const backend = new LocalBackend({ runtime, loadWaitMs: settings.loadWaitMs })
-  const routes = new StoredRoutes(versions, backend)
+  const routes = deps.routes ?? new StoredRoutes(versions, backend)
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })
@@ -136,12 +143,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     authenticate(answers, keys)
     chatRoutes(answers, { router, routes, metrics })
     completionRoutes(answers, { router, routes, metrics })
+    responseRoutes(answers, { router, routes, metrics, responses, now })
     done()
   })
   app.register((listings: App, _options, done) => {
     refuseWhileDraining(listings, readiness)
     authenticate(listings, keys)
     modelRoutes(listings, { routes })
+    keptResponseRoutes(listings, { responses })
     done()
   })
   return app

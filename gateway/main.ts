@@ -12,10 +12,13 @@ import { isLoopback } from './config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { ExchangeLog } from './db/exchange-log.ts'
+import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Metrics } from './metrics.ts'
 import { Readiness } from './readiness.ts'
+import { KeptResponses } from './responses/kept-responses.ts'
+import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { ModelStore } from '../models/store.ts'
@@ -54,6 +57,7 @@ const LOG_DEADLINE_MS = 5_000
 /** for the errors that end what could not be waited for */
 const LAST_WORDS_MS = 500
 const SHUT_DOWN = 'The server is shutting down and could not wait for the end of this answer.'
+const DAY_MS = 24 * 60 * 60_000
 
 /**
  * Starts a gateway that listens; its data folder's lock is held by the caller.
@@ -68,6 +72,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { pool } = started.use(await openDatabase({ databaseUrl, dataDir, logger, signal }))
   const exchangeLog = new ExchangeLog({ db: pool, logger })
   started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))
+  const ttlMs = settings.responsesTtlDays * DAY_MS
+  const responses = new KeptResponses({ db: pool, ttlMs, logger })
+  const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
+  started.defer(sweepExpired({ deleteExpired, logger }))
 
   const runtime = combineRuntimes(
     runtimes.addresses.map((address) =>
@@ -97,6 +105,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     versions: models,
     callers: { findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash) },
     exchangeLog,
+    responses,
     readiness,
     metrics,
     router,

@@ -99,6 +99,13 @@ export const SETTINGS = {
     min: KIB,
     max: GIB,
   }),
+  responsesTtlDays: whole({
+    name: 'HEADRACE_RESPONSES_TTL_DAYS',
+    default: '30',
+    about: 'time that responses are kept to be continued; 0 keeps none',
+    min: 0,
+    max: 3_650,
+  }),
   drainMs: whole({
     name: 'HEADRACE_DRAIN_MS',
     default: '30000',

@@ -54,10 +54,10 @@ export interface AnswerFormat {
   toolCall(choice: number, index: number, id: string, name: string): string
   toolArguments(choice: number, index: number, text: string): string
   finish(choice: number, reason: FinishReason): string
-  /** what ends the stream of a whole answer, and only of a whole one */
-  ending(usage: AnswerUsage): string
+  /** what ends the stream of a whole answer, and only of a whole one; it may have to be kept first */
+  ending(usage: AnswerUsage): string | Promise<string>
   /** what ends a stream that broke */
   failure(error: GatewayError): string
   /** the body of an answer that isn't streamed */
-  whole(choices: Choice[], usage: AnswerUsage): string
+  whole(choices: Choice[], usage: AnswerUsage): string | Promise<string>
 }

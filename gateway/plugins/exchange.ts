@@ -55,10 +55,10 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
   app.addHook('preValidation', (request, _reply, done) => {
     const { body, exchange } = request
     if (exchange && typeof body === 'object' && body !== null && !Array.isArray(body)) {
-      const { model, messages, prompt, ...parameters } = body as Record<string, unknown>
+      const { model, messages, prompt, input, ...parameters } = body as Record<string, unknown>
       exchange.asked({
         requestedModel: typeof model === 'string' ? model.slice(0, MAX_MODEL_CHARACTERS) : null,
-        prompt: messages ?? prompt ?? null,
+        prompt: messages ?? prompt ?? input ?? null,
         parameters,
         streamed: parameters['stream'] === true,
       })

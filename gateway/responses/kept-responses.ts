@@ -116,7 +116,8 @@ export class KeptResponses {
   /** @returns the response's JSON text, and the items that it was asked with */
   async find(id: string, caller: Caller): Promise<{ body: string; input: Item[] }> {
     const key = keyOf(id)
-    const found = key && (await this.#read((db, now) => findResponse(db, key, ownerOf(caller), now)))
+    const found =
+      key && (await this.#read((db, now) => findResponse(db, key, ownerOf(caller), now)))
     if (!found) throw notFound(id)
     const { head, input, output } = found
     return {
@@ -154,10 +155,9 @@ export class KeptResponses {
         `Previous response with id '${id}' can't be continued: '${missing}', which its conversation stands on, was deleted.`,
       )
     }
-    const items = links.toReversed().flatMap(({ input, output }) => [
-      ...parse(input),
-      ...parse(output),
-    ])
+    const items = links
+      .toReversed()
+      .flatMap(({ input, output }) => [...parse(input), ...parse(output)])
     return { items, keys: links.map((link) => link.id) }
   }
 

@@ -1,32 +1,19 @@
 // Every kind of answer against OpenAI's own OpenAPI document, where a copy of it lies beside the repository.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import { createParser } from 'eventsource-parser'
 
+import { openaiShapes, skipWithoutDocument } from '../support/openai-document.ts'
 import { CHAT, KEY, MODEL, startGateway } from '../support/gateway.ts'
 import { WORDS } from '../support/scripted-runtime.ts'
 
-const DOCUMENT = join(import.meta.dirname, '../../../shared/reference/openai-openapi.json')
-const skip = existsSync(DOCUMENT) ? false : `${DOCUMENT} is not there`
-
-describe("the shapes of OpenAI's document", { skip }, () => {
+describe("the shapes of OpenAI's document", { skip: skipWithoutDocument }, () => {
   let check: (schema: string, body: unknown) => void
 
   before(() => {
-    const ajv = new Ajv2020({ strict: false, validateFormats: false })
-    const document: unknown = JSON.parse(readFileSync(DOCUMENT, 'utf8'), spellOutNullable)
-    ajv.addSchema(document as object, 'openai')
-    check = (schema, body) => {
-      const validate = ajv.getSchema(`openai#/components/schemas/${schema}`)
-      assert.ok(validate, `${schema} is not in the document`)
-      const isValid = validate(body)
-      assert.ok(isValid, `${schema}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(body)}`)
-    }
+    check = openaiShapes()
   })
 
   for (const [path, body, schema] of [
@@ -100,11 +87,4 @@ interface Frame {
 function fillWhatOnlyTheLastHas(frame: Frame) {
   for (const choice of frame.choices) choice.finish_reason ??= 'stop'
   if (frame.usage === null) delete frame.usage
-}
-
-/** The document says `nullable`, in the old way; JSON Schema has no such word. */
-function spellOutNullable(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('nullable' in value)) return value
-  const { nullable, ...schema } = value
-  return nullable === true ? { anyOf: [schema, { type: 'null' }] } : schema
 }

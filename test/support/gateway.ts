@@ -10,6 +10,8 @@ import { buildApp } from '../../gateway/app.ts'
 import { Metrics } from '../../gateway/metrics.ts'
 import { Router } from '../../gateway/routing/router.ts'
 import { Readiness } from '../../gateway/readiness.ts'
+import { KeptResponses } from '../../gateway/responses/kept-responses.ts'
+import { recordLog } from './logger.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
@@ -67,6 +69,13 @@ class RecordedLog {
   }
 }
 
+/** Where a test has no database. */
+const keepsNothing = new KeptResponses({
+  db: { query: () => Promise.reject(new Error('connection refused')) },
+  ttlMs: 0,
+  logger: recordLog().logger,
+})
+
 /** The table of keys, as a map that can be taken away. */
 export class TableOfKeys {
   readonly rows = new Map<string, Caller>()
@@ -74,8 +83,11 @@ export class TableOfKeys {
   lookups = 0
 
   constructor(keys: Record<string, Caller>) {
-    for (const [key, caller] of Object.entries(keys))
-      this.rows.set(hash('sha256', key, 'hex'), caller)
+    for (const [key, caller] of Object.entries(keys)) this.add(key, caller)
+  }
+
+  add(key: string, caller: Caller) {
+    this.rows.set(hash('sha256', key, 'hex'), caller)
   }
 
   revoke(key: string) {
@@ -123,6 +135,7 @@ export async function startGateway(t: TestContext, { settings, deps }: GatewayOp
     versions,
     callers: keys,
     exchangeLog: log,
+    responses: keepsNothing,
     readiness,
     metrics,
     router,

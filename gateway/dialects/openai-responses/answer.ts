@@ -118,7 +118,7 @@ class ResponseAnswer implements AnswerFormat {
     if (reasoning) this.reasoning(0, reasoning.text, reasoning.signature)
     this.delta(0, text, logprobs ?? undefined)
     if (refusal !== null) this.refusal(0, refusal)
-    for (const [index, call] of toolCalls.entries()) {
+    for (const [index, call] of toolCalls.filter(Boolean).entries()) {
       this.toolCall(0, index, call.id, call.name)
       this.toolArguments(0, index, call.arguments)
     }

@@ -35,9 +35,13 @@ export function oneOf<Value extends string>(
   const found = values.find((allowed) => allowed === value)
   if (found !== undefined) return found
   const words = values.map((allowed) => JSON.stringify(allowed)).join(', ')
-  throw new GatewayError('invalid_value', `'${path}' must be one of ${words}; got ${given(value)}.`, {
-    param: path,
-  })
+  throw new GatewayError(
+    'invalid_value',
+    `'${path}' must be one of ${words}; got ${given(value)}.`,
+    {
+      param: path,
+    },
+  )
 }
 
 export const isAbsent = (value: unknown): value is null | undefined =>
