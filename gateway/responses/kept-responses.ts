@@ -173,9 +173,9 @@ export class KeptResponses {
         { param: 'input' },
       )
     }
-    const rows = await this.#read((db, now) =>
-      findResponseItems(db, [...keys], ownerOf(caller), now),
-    )
+    const question = (db: Queryable, now: Date) =>
+      findResponseItems(db, [...keys], ownerOf(caller), now)
+    const rows = keys.size === 0 ? [] : await this.#read(question)
     const found = new Map<string, Item>()
     for (const { input: asked, output } of rows) {
       for (const item of [...parse(asked), ...parse(output)]) found.set(item.id, item)

@@ -136,7 +136,7 @@ test('items that are kept may be named instead of sent', async (t) => {
   await client.responses.create({
     model: MODEL,
     input: [
-      { type: 'item_reference', id: asked.data[0]!.id! },
+      { type: 'item_reference', id: asked.data[0]!.id },
       { type: 'item_reference', id: first.output[0]!.id! },
       { role: 'user', content: 'What is it?' },
     ],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { APIError } from 'openai'
+import type { APIError } from 'openai'
 
 import { collect, KEY, LIVE, MODEL, startGateway } from '../support/gateway.ts'
 import { DONE, ScriptedBackend, thinkingAndCalling } from '../support/scripted-backend.ts'

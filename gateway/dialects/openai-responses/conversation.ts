@@ -5,8 +5,14 @@
 // Knows: items, spelt out. Does not know: which of them came with this request and which were kept.
 
 import { GatewayError } from '../../errors.ts'
-import type { FunctionCall, FunctionCallOutput, InputPart, Item, OutputPart } from './item.ts'
-import type { Reasoning } from './item.ts'
+import type {
+  FunctionCall,
+  FunctionCallOutput,
+  InputPart,
+  Item,
+  OutputPart,
+  Reasoning,
+} from './item.ts'
 import type { Message, Part, Source } from '../../conversation.ts'
 
 type AssistantMessage = Extract<Message, { role: 'assistant' }>

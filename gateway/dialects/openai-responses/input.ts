@@ -18,8 +18,15 @@ import {
 import { readInputPart, readOutputPart } from './input-part.ts'
 import { itemId } from './item.ts'
 import type { Fields } from './fields.ts'
-import type { FunctionCall, FunctionCallOutput, InputMessage, Item, OutputMessage } from './item.ts'
-import type { InputPart, Reasoning } from './item.ts'
+import type {
+  FunctionCall,
+  FunctionCallOutput,
+  InputMessage,
+  InputPart,
+  Item,
+  OutputMessage,
+  Reasoning,
+} from './item.ts'
 
 /** An item that the client only names. */
 export interface ItemReference {
