@@ -9,9 +9,8 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import pg from 'pg'
-
 import { encodeExchange, insertExchanges } from './exchanges.ts'
+import { isRefusal } from './refusal.ts'
 import type { Queryable } from './pool.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Logger } from '../logger.ts'
@@ -172,9 +171,4 @@ export class ExchangeLog {
     const context = { exchange: id, dropped: this.#dropped, pending: this.#rows.length }
     this.#options.logger.error(context, 'the exchange log is full: new rows are dropped')
   }
-}
-
-/** Errors that come from the values themselves: data exception, integrity violation, a program's limit. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(22|23|54)/.test(error.code ?? '')
 }

@@ -8,6 +8,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { isRefusal } from '../db/refusal.ts'
 import {
   deleteResponse,
   findResponse,
@@ -55,6 +56,10 @@ export interface Continued {
 
 /** The client waits for it at the end of its answer: longer than a healthy database ever takes, and not long. */
 const KEEP_TIMEOUT_MS = 2_000
+/** how long a table that was away is left alone: answers that end meanwhile are not held up by it too */
+const AWAY_MS = 1_000
+/** between two lines about responses that are not kept */
+const COMPLAINT_MS = 30_000
 /** Turns of a conversation that is continued by its id. An agent's longest days stay below. */
 const MAX_LINKS = 1_000
 /** As much as the largest request may say by default: it is read into memory as a whole. */
@@ -63,13 +68,17 @@ const MAX_BYTES = 8 * 1024 * 1024
 const MAX_REFERENCED = 256
 
 /** A project's callers share what they keep; a key without a project has its own. */
-export function ownerOf({ project, id, name }: Caller): string {
+export function ownerOf({ project, id, name, role }: Caller): string {
   if (project) return `project:${project.id}`
-  return id === null ? `name:${name}` : `key:${id}`
+  if (id !== null) return `key:${id}`
+  return role === 'admin' ? 'admin' : `name:${name}`
 }
 
 export class KeptResponses {
   readonly #options: Required<KeptResponsesOptions>
+  #awayUntilMs = -Infinity
+  #complainedMs = -Infinity
+  #notKept = 0
 
   constructor(options: KeptResponsesOptions) {
     this.#options = { now: Date.now, keepTimeoutMs: KEEP_TIMEOUT_MS, ...options }
@@ -81,8 +90,9 @@ export class KeptResponses {
 
   /** @returns whether it can be found again */
   async keep({ key, owner, head, input, output, continues }: ResponseToKeep): Promise<boolean> {
-    const { db, ttlMs, logger, now, keepTimeoutMs } = this.#options
+    const { db, ttlMs, now, keepTimeoutMs } = this.#options
     const nowMs = now()
+    if (nowMs < this.#awayUntilMs) return this.#lose(head.id, new Error('PostgreSQL is away.'))
     const expiresAt = new Date(nowMs + ttlMs)
     const response = {
       id: key,
@@ -106,8 +116,8 @@ export class KeptResponses {
         }),
       ])
     } catch (error) {
-      logger.warn({ err: error, response: head.id }, 'a response could not be kept')
-      return false
+      if (!isRefusal(error)) this.#awayUntilMs = now() + AWAY_MS
+      return this.#lose(head.id, error)
     } finally {
       late.abort()
     }
@@ -188,6 +198,16 @@ export class KeptResponses {
         param: item.path,
       })
     })
+  }
+
+  #lose(id: string, error: unknown): false {
+    this.#notKept++
+    const now = performance.now()
+    if (now - this.#complainedMs < COMPLAINT_MS) return false
+    this.#complainedMs = now
+    const context = { err: error, response: id, notKept: this.#notKept }
+    this.#options.logger.warn(context, 'a response could not be kept')
+    return false
   }
 
   async #read<T>(question: (db: Queryable, now: Date) => Promise<T>): Promise<T> {

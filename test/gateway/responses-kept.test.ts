@@ -289,10 +289,23 @@ test('while PostgreSQL is away answers are given and say that they are not kept'
 })
 
 test('a PostgreSQL that does not answer holds an answer up for a moment only', async (t) => {
-  const stuck: Queryable = { query: () => new Promise<never>(() => {}) }
-  const { client } = await startKeeping(t, { db: stuck, keepTimeoutMs: 20 })
+  let nowMs = Date.now()
+  let questions = 0
+  const stuck: Queryable = {
+    query: () => {
+      questions++
+      return new Promise<never>(() => {})
+    },
+  }
+  const { client } = await startKeeping(t, { db: stuck, keepTimeoutMs: 20, now: () => nowMs })
   const whole = await client.responses.create(ASKED)
   assert.ok('store' in whole && whole.store === false)
+  // It is left alone for a while, and tried again then.
+  await client.responses.create(ASKED)
+  assert.equal(questions, 1)
+  nowMs += 5_000
+  await client.responses.create(ASKED)
+  assert.equal(questions, 2)
 })
 
 test('what is not to be kept is not, by its own word or by the setting', async (t) => {

@@ -26,41 +26,55 @@ export function conversationOf(
   items: Item[],
   kept: number,
 ): Message[] {
-  const messages: Message[] = []
-  if (instructions !== null) {
-    messages.push({ role: 'system', content: [{ type: 'text', text: instructions }] })
-  }
   refuseTwice(items, kept)
   const answered = pairCalls(items, kept)
-  let turn: AssistantMessage | null = null
-  const begin = () => {
-    turn = { role: 'assistant', content: [], toolCalls: [] }
-    messages.push(turn)
-    return turn
+  const turns = new Turns()
+  if (instructions !== null) {
+    turns.others({ role: 'system', content: [{ type: 'text', text: instructions }] })
   }
   for (const item of items) {
-    if (item.type === 'reasoning') {
-      const isBegun: boolean = turn !== null && saysSomething(turn)
-      const of: AssistantMessage = turn === null || isBegun ? begin() : turn
-      ;(of.reasoning ??= []).push(thoughtOf(item))
-    } else if (item.type === 'function_call') {
-      // One that was cut and never answered can't be given back: its arguments are half a text.
-      if (item.status !== 'completed' && !answered.has(item.call_id)) continue
-      const of: AssistantMessage = turn ?? begin()
-      of.toolCalls.push({ id: item.call_id, name: item.name, arguments: item.arguments })
-    } else if (item.type === 'message' && item.role === 'assistant') {
-      const isSaid: boolean = turn !== null && hasContent(turn)
-      say(turn === null || isSaid ? begin() : turn, item.content)
-    } else {
-      turn = null
-      messages.push(
-        item.type === 'message'
-          ? { role: item.role, content: item.content.map(partOf) }
-          : outputOf(item),
-      )
+    switch (item.type) {
+      case 'reasoning': {
+        const turn = turns.models((begun) => hasContent(begun) || begun.toolCalls.length > 0)
+        turn.reasoning ??= []
+        turn.reasoning.push(thoughtOf(item))
+        break
+      }
+      case 'message':
+        if (item.role === 'assistant') say(turns.models(hasContent), item.content)
+        else turns.others({ role: item.role, content: item.content.map(partOf) })
+        break
+      case 'function_call': {
+        // One that was cut and never answered can't be given back: its arguments are half a text.
+        if (item.status !== 'completed' && !answered.has(item.call_id)) break
+        const { call_id: id, name, arguments: text } = item
+        turns.models(() => false).toolCalls.push({ id, name, arguments: text })
+        break
+      }
+      case 'function_call_output':
+        turns.others(outputOf(item))
     }
   }
-  return messages
+  return turns.messages
+}
+
+/** Who speaks when: what the model says in one go is one message. */
+class Turns {
+  readonly messages: Message[] = []
+  #models: AssistantMessage | null = null
+
+  others(message: Message) {
+    this.#models = null
+    this.messages.push(message)
+  }
+
+  /** @param isOver what comes next can't be part of a turn that has come so far */
+  models(isOver: (begun: AssistantMessage) => boolean): AssistantMessage {
+    if (this.#models && !isOver(this.#models)) return this.#models
+    this.#models = { role: 'assistant', content: [], toolCalls: [] }
+    this.messages.push(this.#models)
+    return this.#models
+  }
 }
 
 /** Who gives back what is kept has it twice in the conversation, and a model that is told so answers oddly. */
@@ -106,9 +120,6 @@ function pairCalls(items: Item[], kept: number): Set<string> {
 
 const hasContent = ({ content, refusal }: AssistantMessage) =>
   content.length > 0 || refusal !== undefined
-
-const saysSomething = (message: AssistantMessage) =>
-  hasContent(message) || message.toolCalls.length > 0
 
 function say(message: AssistantMessage, parts: OutputPart[]) {
   for (const part of parts) {

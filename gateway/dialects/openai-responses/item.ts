@@ -39,14 +39,14 @@ export interface OutputMessage {
 
 export type OutputPart = OutputText | Refusal
 
-export interface OutputText {
+interface OutputText {
   type: 'output_text'
   text: string
   annotations: unknown[]
   logprobs: unknown[]
 }
 
-export interface Refusal {
+interface Refusal {
   type: 'refusal'
   refusal: string
 }
