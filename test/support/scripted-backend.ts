@@ -29,31 +29,35 @@ export class ScriptedBackend implements Backend {
     return question
   }
 
-  /** All names lead here. */
   routes(): Routes {
-    const find = (model: string): Promise<Route> =>
-      Promise.resolve({
-        model,
-        targets: [
-          {
-            version: `${model}@far`,
-            upstream: 'far',
-            asks: model,
-            backend: this,
-            weight: 1,
-            price: null,
-            timeouts: {},
-            created: '2026-01-01T00:00:00.000Z',
-          },
-        ],
-        fallbacks: [],
-        balance: 'weighted',
-        stickyHeader: null,
-        retries: 0,
-        cacheSeconds: null,
-      })
-    return { find, list: () => Promise.resolve([]) }
+    return routesTo(this)
   }
+}
+
+/** All names lead there. */
+export function routesTo(backend: Backend): Routes {
+  const find = (model: string): Promise<Route> =>
+    Promise.resolve({
+      model,
+      targets: [
+        {
+          version: `${model}@far`,
+          upstream: 'far',
+          asks: model,
+          backend,
+          weight: 1,
+          price: null,
+          timeouts: {},
+          created: '2026-01-01T00:00:00.000Z',
+        },
+      ],
+      fallbacks: [],
+      balance: 'weighted',
+      stickyHeader: null,
+      retries: 0,
+      cacheSeconds: null,
+    })
+  return { find, list: () => Promise.resolve([]) }
 }
 
 export const DONE: AnswerEvent = {

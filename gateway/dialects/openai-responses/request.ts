@@ -45,8 +45,8 @@ export const ResponseRequest = Type.Object(
     service_tier: readLater('"auto" or "default".'),
     user,
     safety_identifier: nullableString('The end user; it takes the place of user.'),
-    prompt_cache_key: nullableString('Accepted; it changes nothing.'),
-    prompt_cache_retention: nullableString('Accepted; it changes nothing.'),
+    prompt_cache_key: nullableString('A hint for upstreams that know it.'),
+    prompt_cache_retention: nullableString('A hint for upstreams that know it.'),
     background: nullableBoolean('Not supported: only false is accepted.'),
     conversation: readLater('Not supported: send previous_response_id.'),
     prompt: readLater('Not supported: templates are not kept here.'),
@@ -209,6 +209,10 @@ function readExtra(body: ResponseRequestBody, { text }: ResponseSettings) {
   for (const name of ['mode', 'context'] as const) {
     const value = isAbsent(body.reasoning) ? null : object(body.reasoning, 'reasoning')[name]
     if (!isAbsent(value)) extra[`reasoning.${name}`] = value
+  }
+  // Hints to those who know them; nobody refuses them.
+  for (const name of ['prompt_cache_key', 'prompt_cache_retention'] as const) {
+    if (!isAbsent(body[name])) extra[name] = body[name]
   }
   // Medium is what a model does that was told nothing.
   if (text.verbosity !== undefined && text.verbosity !== 'medium') {

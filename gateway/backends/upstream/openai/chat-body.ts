@@ -10,10 +10,9 @@ import type { WireOptions } from './generation-body.ts'
 
 /** @throws GatewayError that names what chat completions can't say */
 export function chatBody(chat: Chat, model: string, options: WireOptions): object {
-  refuseExtra(chat, UNTELLABLE)
   const { logprobs } = chat.sampling
   return {
-    ...chat.extra,
+    ...extraOf(chat),
     ...generationBody(chat, model, options, options.maxTokensField),
     messages: chat.messages.map((message) => wireMessage(message, chat.promptParam, options)),
     ...(logprobs !== undefined && { logprobs: true, top_logprobs: logprobs }),
@@ -31,6 +30,30 @@ const UNTELLABLE: Record<string, (value: unknown) => boolean> = {
   modalities: (value) => !(Array.isArray(value) && value.length === 1 && value[0] === 'text'),
   functions: () => true,
   function_call: () => true,
+}
+
+/** What OpenAI's Responses API says beside the conversation, and what chat completions call it. */
+const NAMES_OF_RESPONSES: Record<string, string> = {
+  'text.verbosity': 'verbosity',
+  prompt_cache_key: 'prompt_cache_key',
+  prompt_cache_retention: 'prompt_cache_retention',
+}
+
+function extraOf(chat: Chat): Chat['extra'] {
+  if (chat.dialect !== 'openai-responses') {
+    refuseExtra(chat, UNTELLABLE)
+    return chat.extra
+  }
+  const extra: Chat['extra'] = {}
+  for (const [name, value] of Object.entries(chat.extra)) {
+    const counterpart = NAMES_OF_RESPONSES[name]
+    if (counterpart === undefined) {
+      refuseExtra({ extra: { [name]: value }, dialect: chat.dialect })
+    } else {
+      extra[counterpart] = value
+    }
+  }
+  return extra
 }
 
 function wireMessage(message: Message, param: string, { reasoningField }: WireOptions): object {
