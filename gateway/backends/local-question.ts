@@ -8,6 +8,7 @@
 // Checklist for a capability that the engine gains: take its refusal out of here and give it a field in the request.
 
 import { GatewayError } from '../errors.ts'
+import { paramName } from './param-name.ts'
 import type { Chat, Completion, Question } from './backend.ts'
 import type { Message, Part } from '../conversation.ts'
 import type { ChatMessage, Prompt } from '../../runtime/protocol.ts'
@@ -86,15 +87,17 @@ function completionPrompts({ prompts, echo, sampling }: Completion): Prompt[] {
   return prompts
 }
 
-function refuseTools({ tools, toolChoice, responseFormat, reasoningEffort }: Chat) {
+function refuseTools({ dialect, tools, toolChoice, responseFormat, reasoningEffort }: Chat) {
   if (tools.length > 0) throw refuse('tools', tools, 'an empty array')
   if (toolChoice !== undefined && toolChoice !== 'none') {
     throw refuse('tool_choice', toolChoice, '"none"')
   }
   if (responseFormat !== undefined && responseFormat.type !== 'text') {
-    throw refuse('response_format', responseFormat, '{"type": "text"}')
+    throw refuse(paramName('response_format', dialect), responseFormat, '{"type": "text"}')
   }
-  if (reasoningEffort !== undefined) throw refuse('reasoning_effort', reasoningEffort)
+  if (reasoningEffort !== undefined) {
+    throw refuse(paramName('reasoning_effort', dialect), reasoningEffort)
+  }
 }
 
 function localMessage(message: Message, path: string): ChatMessage {

@@ -129,6 +129,8 @@ test('our own runtime refuses what it has no way to honour, by name', async (t) 
     [{ mood: 'good' }, 'mood'],
     [{ text: { verbosity: 'low' } }, 'text.verbosity'],
     [{ reasoning: { mode: 'pro' } }, 'reasoning.mode'],
+    [{ reasoning: { effort: 'low' } }, 'reasoning.effort'],
+    [{ text: { format: { type: 'json_object' } } }, 'text.format'],
   ] as const) {
     const response = await post('/v1/responses', { ...ASKED, ...changes })
     assert.equal(response.status, 400, param)
