@@ -2,43 +2,21 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 
-import OpenAI from 'openai'
+import type OpenAI from 'openai'
 
 import { ADMIN } from '../../gateway/callers/caller.ts'
-import { ADMIN_KEY, collect, MODEL, startGateway } from '../support/gateway.ts'
-import { DAY_MS, keepIn, responsesDatabase } from '../support/kept-responses.ts'
+import { ADMIN_KEY, collect, MODEL } from '../support/gateway.ts'
+import { DAY_MS, startKeeping, startOn } from '../support/kept-responses.ts'
 import { usePostgres } from '../support/postgres.ts'
-import { saying, ScriptedBackend, thinkingAndCalling } from '../support/scripted-backend.ts'
-import type { Pool, Queryable } from '../../gateway/db/pool.ts'
-import type { KeptResponsesOptions } from '../../gateway/responses/kept-responses.ts'
+import { saying, thinkingAndCalling } from '../support/scripted-backend.ts'
 
 const postgres = usePostgres()
-
-async function startKeeping(t: TestContext, options: Partial<KeptResponsesOptions> = {}) {
-  const db = options.db ?? (await responsesDatabase(t, postgres))
-  return { ...(await startOn(t, db, options)), db: db as Pool }
-}
-
-/** One more replica on the same table. */
-async function startOn(t: TestContext, db: Queryable, options: Partial<KeptResponsesOptions> = {}) {
-  const backend = new ScriptedBackend()
-  const responses = keepIn(db, options)
-  const deps = { responses, routes: backend.routes() }
-  const gateway = await startGateway(t, { deps })
-  const clientOf = (key: string) =>
-    new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key, maxRetries: 0 })
-  return { ...gateway, backend, clientOf }
-}
-
-/** A PostgreSQL that can't be reached. */
-const AWAY: Queryable = { query: () => Promise.reject(new Error('connect ECONNREFUSED')) }
 
 const ASKED = { model: MODEL, input: 'My name is Ada.' }
 
 test('a response is continued at once, on another server, streamed or not', async (t) => {
-  const { client, db } = await startKeeping(t)
+  const { client, db } = await startKeeping(t, postgres)
   const other = await startOn(t, db)
   const first = await client.responses.create({ ...ASKED, instructions: 'Be short.' })
 
@@ -67,7 +45,7 @@ test('a response is continued at once, on another server, streamed or not', asyn
 })
 
 test('tools go round: calls are answered with their outputs, and the thoughts go back with them', async (t) => {
-  const { client, backend } = await startKeeping(t)
+  const { client, backend } = await startKeeping(t, postgres)
   backend.script = thinkingAndCalling
   const tools = [
     { type: 'function' as const, name: 'weather', parameters: { type: 'object' }, strict: null },
@@ -107,7 +85,7 @@ test('tools go round: calls are answered with their outputs, and the thoughts go
 })
 
 test('a whole conversation may be given back as it came, kept or not', async (t) => {
-  const { client, backend } = await startKeeping(t)
+  const { client, backend } = await startKeeping(t, postgres)
   backend.script = thinkingAndCalling
   const first = await client.responses.create({ ...ASKED, store: false })
   const item = first.output.find(({ type }) => type === 'reasoning')
@@ -130,7 +108,7 @@ test('a whole conversation may be given back as it came, kept or not', async (t)
 })
 
 test('items that are kept may be named instead of sent', async (t) => {
-  const { client, backend } = await startKeeping(t)
+  const { client, backend } = await startKeeping(t, postgres)
   const first = await client.responses.create(ASKED)
   const asked = await client.responses.inputItems.list(first.id)
   await client.responses.create({
@@ -148,7 +126,7 @@ test('items that are kept may be named instead of sent', async (t) => {
 })
 
 test('what earlier responses said is not sent again beside them', async (t) => {
-  const { client } = await startKeeping(t)
+  const { client } = await startKeeping(t, postgres)
   const first = await client.responses.create(ASKED)
   const again = first.output as OpenAI.Responses.ResponseInputItem[]
   await assert.rejects(
@@ -158,7 +136,7 @@ test('what earlier responses said is not sent again beside them', async (t) => {
 })
 
 test('a response is read as it was told, and gone when it is deleted', async (t) => {
-  const { client, backend } = await startKeeping(t)
+  const { client, backend } = await startKeeping(t, postgres)
   backend.script = () => saying('NUL \u0000 and half a pair \ud83e')
   const told = await client.responses.create(ASKED)
   const read = await client.responses.retrieve(told.id)
@@ -175,7 +153,7 @@ test('a response is read as it was told, and gone when it is deleted', async (t)
 })
 
 test('a conversation whose beginning was deleted is not continued without it', async (t) => {
-  const { client } = await startKeeping(t)
+  const { client } = await startKeeping(t, postgres)
   const first = await client.responses.create(ASKED)
   const second = await client.responses.create({ ...ASKED, previous_response_id: first.id })
   await client.responses.delete(first.id)
@@ -190,7 +168,7 @@ test('a conversation whose beginning was deleted is not continued without it', a
 })
 
 test("another owner's response is not there, and a project's callers share theirs", async (t) => {
-  const { client, keys, clientOf } = await startKeeping(t)
+  const { client, keys, clientOf } = await startKeeping(t, postgres)
   const project = { id: 'p1', name: 'one', limits: {} }
   for (const [key, caller] of Object.entries({
     hr_other: { ...ADMIN, id: 'caller-2', role: 'caller' as const },
@@ -221,7 +199,7 @@ test("another owner's response is not there, and a project's callers share their
 })
 
 test('input items are listed in pages, newest first', async (t) => {
-  const { client } = await startKeeping(t)
+  const { client } = await startKeeping(t, postgres)
   const input = Array.from({ length: 45 }, (_, index) => ({
     role: 'user' as const,
     content: `line ${index}`,
@@ -250,7 +228,7 @@ test('input items are listed in pages, newest first', async (t) => {
 
 test('a response ends after its time; one that is continued lives on with its conversation', async (t) => {
   let nowMs = Date.now()
-  const { client } = await startKeeping(t, { now: () => nowMs, ttlMs: 30 * DAY_MS })
+  const { client } = await startKeeping(t, postgres, { now: () => nowMs, ttlMs: 30 * DAY_MS })
   const lonely = await client.responses.create(ASKED)
   const first = await client.responses.create(ASKED)
   nowMs += 20 * DAY_MS
@@ -264,7 +242,7 @@ test('a response ends after its time; one that is continued lives on with its co
 })
 
 test('a conversation without end is refused, and not read into memory', async (t) => {
-  const { client, db } = await startKeeping(t)
+  const { client, db } = await startKeeping(t, postgres)
   const first = await client.responses.create(ASKED)
   const second = await client.responses.create({ ...ASKED, previous_response_id: first.id })
   await db.query('UPDATE responses SET bytes = 5000000')
@@ -275,41 +253,8 @@ test('a conversation without end is refused, and not read into memory', async (t
   })
 })
 
-test('while PostgreSQL is away answers are given and say that they are not kept', async (t) => {
-  const { client } = await startKeeping(t, { db: AWAY })
-  const whole = await client.responses.create(ASKED)
-  assert.equal(whole.output_text, 'Hello')
-  assert.ok('store' in whole && whole.store === false)
-  const streamed = await client.responses.stream(ASKED).finalResponse()
-  assert.equal(streamed.status, 'completed')
-
-  const away = { status: 503, code: 'response_store_unavailable' }
-  await assert.rejects(client.responses.retrieve(whole.id), away)
-  await assert.rejects(client.responses.create({ ...ASKED, previous_response_id: whole.id }), away)
-})
-
-test('a PostgreSQL that does not answer holds an answer up for a moment only', async (t) => {
-  let nowMs = Date.now()
-  let questions = 0
-  const stuck: Queryable = {
-    query: () => {
-      questions++
-      return new Promise<never>(() => {})
-    },
-  }
-  const { client } = await startKeeping(t, { db: stuck, keepTimeoutMs: 20, now: () => nowMs })
-  const whole = await client.responses.create(ASKED)
-  assert.ok('store' in whole && whole.store === false)
-  // It is left alone for a while, and tried again then.
-  await client.responses.create(ASKED)
-  assert.equal(questions, 1)
-  nowMs += 5_000
-  await client.responses.create(ASKED)
-  assert.equal(questions, 2)
-})
-
 test('what is not to be kept is not, by its own word or by the setting', async (t) => {
-  const { client, db } = await startKeeping(t)
+  const { client, db } = await startKeeping(t, postgres)
   const response = await client.responses.create({ ...ASKED, store: false })
   await assert.rejects(client.responses.retrieve(response.id), { status: 404 })
 
@@ -320,8 +265,8 @@ test('what is not to be kept is not, by its own word or by the setting', async (
   assert.deepEqual(rows, [])
 })
 
-test('nothing is kept of an answer that broke off, or that nobody waited for', async (t) => {
-  const { client, backend, db } = await startKeeping(t)
+test('nothing is kept of an answer that broke off', async (t) => {
+  const { client, backend, db } = await startKeeping(t, postgres)
   backend.script = function* () {
     yield { type: 'delta', choice: 0, text: 'Hel', tokens: 1 }
     throw new Error('lost')
@@ -333,7 +278,7 @@ test('nothing is kept of an answer that broke off, or that nobody waited for', a
 })
 
 test('to cancel is for responses in the background, which there are none of', async (t) => {
-  const { client } = await startKeeping(t)
+  const { client } = await startKeeping(t, postgres)
   const { id } = await client.responses.create(ASKED)
   await assert.rejects(client.responses.cancel(id), {
     status: 400,

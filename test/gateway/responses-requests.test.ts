@@ -26,6 +26,7 @@ const REFUSED: [unknown, string, string | null, RegExp][] = [
   [{ input: 'Hi' }, 'missing_required_parameter', 'model', /model/],
   [{ model: MODEL }, 'missing_required_parameter', 'input', /a string or an array of items/],
   [{ ...ASKED, input: 7 }, 'invalid_type', 'input', /a string or an array of items; got 7/],
+  [items(), 'invalid_type', 'input', /an array of items; got an array of 0/],
   [items('Hi'), 'invalid_type', 'input[0]', /an object; got "Hi"/],
   [items({}), 'missing_required_parameter', 'input[0].type', /kind of item/],
   [items({ role: 'king', content: 'x' }), 'invalid_value', 'input[0].role', /"user".*got "king"/],

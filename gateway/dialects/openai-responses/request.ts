@@ -10,7 +10,7 @@ import { readStream, SHARED_PARAMETERS } from '../openai/parameters.ts'
 import { nullableBoolean, nullableInteger, nullableString, readLater } from '../openai/schema.ts'
 import { given } from '../openai/violation.ts'
 import { conversationOf } from './conversation.ts'
-import { array, isAbsent, object, oneOf, optionalString, unsupported } from './fields.ts'
+import { array, invalid, isAbsent, object, oneOf, optionalString, unsupported } from './fields.ts'
 import { readChoosing, readTextFormat, readTools } from './tools.ts'
 import type { Static } from 'typebox'
 import type { Asked } from '../dialect.ts'
@@ -143,6 +143,7 @@ export function askedBy(
   items: Item[],
   kept: number,
 ): Asked {
+  if (items.length === 0) throw invalid('input', 'a string or an array of items', body.input)
   const { text, reasoning, tools } = settings
   const choosing = readChoosing(body.tool_choice, tools)
   return {
