@@ -17,6 +17,7 @@ import { KeyCache } from './plugins/key-cache.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { completionRoutes } from './routes/completions.ts'
+import { embeddingRoutes } from './routes/embeddings.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keptResponseRoutes } from './routes/kept-responses.ts'
 import { metricsRoute } from './routes/metrics.ts'
@@ -144,6 +145,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     chatRoutes(answers, { router, routes, metrics })
     completionRoutes(answers, { router, routes, metrics })
     responseRoutes(answers, { router, routes, metrics, responses, now })
+    embeddingRoutes(answers, { routes })
     done()
   })
   app.register((listings: App, _options, done) => {

@@ -54,8 +54,8 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
   // Before validation, so that the row of a refused request says what was asked.
   app.addHook('preValidation', (request, _reply, done) => {
     const { body, exchange } = request
-    if (exchange && typeof body === 'object' && body !== null && !Array.isArray(body)) {
-      const { model, messages, prompt, input, ...parameters } = body as Record<string, unknown>
+    if (exchange && isJsonObject(body)) {
+      const { model, messages, prompt, input, ...parameters } = body
       exchange.asked({
         requestedModel: typeof model === 'string' ? model.slice(0, MAX_MODEL_CHARACTERS) : null,
         prompt: messages ?? prompt ?? input ?? null,
@@ -65,4 +65,11 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
     }
     done()
   })
+}
+
+/** Files and forms are no parameters: they are never logged. */
+function isJsonObject(body: unknown): body is Record<string, unknown> {
+  return (
+    typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype
+  )
 }

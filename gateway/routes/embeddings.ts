@@ -1,0 +1,52 @@
+// POST /v1/embeddings
+
+import { mayAsk } from '../callers/caller.ts'
+import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-answer.ts'
+import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
+import { ErrorBody } from '../dialects/openai/error.ts'
+import { embedOver } from '../routing/embed.ts'
+import { findRoute } from '../routing/find-route.ts'
+import type { App } from '../request.ts'
+import type { Routes } from '../routing/route.ts'
+
+export function embeddingRoutes(app: App, { routes }: { routes: Routes }) {
+  app.post(
+    '/v1/embeddings',
+    {
+      schema: {
+        operationId: 'createEmbedding',
+        summary: 'Turn texts into vectors',
+        tags: ['answers'],
+        body: EmbeddingsRequest,
+        response: { 200: EmbeddingList, default: ErrorBody },
+      },
+    },
+    async (request, reply) => {
+      const { exchange, caller } = request
+      if (!exchange || !caller) {
+        throw new Error('A route that answers knows no caller. This is a bug.')
+      }
+      const { question, model, encodingFormat } = readEmbeddingsRequest(request.body)
+      const route = await findRoute(routes, model, (name) => mayAsk(caller, name))
+      exchange.signal.throwIfAborted()
+      const { target, embeddings } = await embedOver(
+        route,
+        { ...question, id: exchange.id },
+        {
+          signal: exchange.signal,
+          onAsk: (asked) => exchange.asking(route.model, asked),
+          onAttempt: (attempt) => exchange.attempted(attempt),
+        },
+      )
+      const { promptTokens, isEstimated } = embeddings
+      exchange.settled({ promptTokens, cachedTokens: 0, completionTokens: 0, isEstimated }, null)
+      reply.headers({
+        'x-headrace-version': target.version,
+        'x-headrace-target': target.upstream,
+        'x-headrace-attempts': exchange.attempts.length,
+        'x-headrace-overhead-ms': exchange.began().toFixed(1),
+      })
+      return embeddingsBody(embeddings, model, encodingFormat)
+    },
+  )
+}
