@@ -24,6 +24,7 @@ import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { StoredRoutes } from './routing/routes.ts'
+import { passThroughRoutes } from './routes/pass-through.ts'
 import type { Metrics } from './metrics.ts'
 import type { Exchange } from './exchange.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
@@ -32,7 +33,7 @@ import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
-import type { Routes } from './routing/route.ts'
+import type { Routes, Target } from './routing/route.ts'
 import type { Versions } from './versions.ts'
 import type { Runtime } from '../runtime/client.ts'
 
@@ -60,6 +61,8 @@ export interface AppDeps {
   readiness: Readiness
   metrics: Metrics
   router: Router
+  /** who takes what names no model, such as files; absent: nobody */
+  defaultTarget?: () => Target | null
   /** filled with the exchanges that have not closed */
   openExchanges?: Set<Exchange>
   /** absent: nothing is logged */
@@ -146,6 +149,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     completionRoutes(answers, { router, routes, metrics })
     responseRoutes(answers, { router, routes, metrics, responses, now })
     embeddingRoutes(answers, { routes })
+    passThroughRoutes(answers, { routes, defaultTarget: deps.defaultTarget ?? (() => null) })
     done()
   })
   app.register((listings: App, _options, done) => {

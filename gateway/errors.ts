@@ -63,6 +63,7 @@ const ERRORS = {
   response_store_unavailable: unavailable('refused', 1),
   // the caller
   invalid_api_key: refused(401),
+  permission_denied: refused(403),
   key_check_unavailable: unavailable('refused', 1),
   // the house
   draining: unavailable('refused', 1),

@@ -7,6 +7,8 @@
 // Checklist for a new backend: implement Backend, throw nothing but GatewayError or the signal's reason, register it
 // where app.ts makes them, and give its faults a scripted test.
 
+import type { Readable } from 'node:stream'
+
 import type { Message, ResponseFormat, Tool, ToolChoice } from '../conversation.ts'
 import type { SamplingOptions, Timings, TokenLogprob, Usage } from '../../runtime/protocol.ts'
 
@@ -105,6 +107,34 @@ export interface Backend {
   answer(question: Question, asking: Asking): AsyncIterable<AnswerEvent>
   /** absent where it can't */
   embed?(question: EmbeddingQuestion, asking: Asking): Promise<Embeddings>
+  /**
+   * A request of OpenAI's dialect as it came; absent where it can't.
+   *
+   * @param model for addresses that name it; null where the request is for none
+   */
+  pass?(request: PassedRequest, model: string | null, signal: AbortSignal): Promise<PassedAnswer>
+}
+
+/** A request that isn't understood here, for whoever does. */
+export interface PassedRequest {
+  method: string
+  /** from the version on: `/images/generations`; one of those that are known here */
+  path: string
+  /** without its question mark; may be empty */
+  query: string
+  /** all of the client's; what goes on is chosen where it does */
+  headers: Record<string, string>
+  body: Buffer | Readable | null
+}
+
+export interface PassedAnswer {
+  status: number
+  /** what may be told of the upstream's */
+  headers: Record<string, string>
+  /** as it comes, with its encoding; leaving the iteration ends the call */
+  body: AsyncIterable<Buffer>
+  /** what the upstream says against the request; null where it did what was asked */
+  refusal: string | null
 }
 
 /** Texts whose meaning is wanted as vectors. */

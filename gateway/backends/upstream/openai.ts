@@ -12,6 +12,7 @@ import { addressOf } from './openai/address.ts'
 import { chatBody } from './openai/chat-body.ts'
 import { completionBody } from './openai/completion-body.ts'
 import { embeddingBody, readEmbeddings } from './openai/embeddings.ts'
+import { pass } from './openai/pass.ts'
 import { refusalOf, refusalWithin } from './openai/refusal.ts'
 import type {
   AnswerEvent,
@@ -19,6 +20,8 @@ import type {
   Backend,
   EmbeddingQuestion,
   Embeddings,
+  PassedAnswer,
+  PassedRequest,
   Question,
 } from '../backend.ts'
 import type { Address, AzureOptions } from './openai/address.ts'
@@ -44,37 +47,36 @@ export interface OpenAIUpstreamOptions extends Partial<WireOptions> {
 const DONE = '[DONE]'
 
 export class OpenAIUpstream implements Backend {
-  /** for requests of the dialect that are passed through as they are */
-  readonly http: UpstreamHttp
-  readonly address: Address
+  readonly #http: UpstreamHttp
+  readonly #address: Address
   readonly #wire: WireOptions
 
   /** @throws Error where the address is none */
   constructor(options: OpenAIUpstreamOptions) {
     const { baseUrl, apiKey, azure, headers, ...rest } = options
-    this.address = addressOf(baseUrl, apiKey, azure)
-    this.http = new UpstreamHttp({
+    this.#address = addressOf(baseUrl, apiKey, azure)
+    this.#http = new UpstreamHttp({
       ...rest,
-      baseUrl: this.address.baseUrl,
-      headers: { ...this.address.headers, ...headers },
+      baseUrl: this.#address.baseUrl,
+      headers: { ...this.#address.headers, ...headers },
     })
     this.#wire = {
       streamUsage: options.streamUsage ?? true,
-      maxTokensField: options.maxTokensField ?? this.address.maxTokensField,
+      maxTokensField: options.maxTokensField ?? this.#address.maxTokensField,
       reasoningField: options.reasoningField ?? null,
     }
   }
 
   async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
     const isChat = question.kind === 'chat'
-    const path = this.address.pathOf(isChat ? '/chat/completions' : '/completions', version)
+    const path = this.#address.pathOf(isChat ? '/chat/completions' : '/completions', version)
     const body = isChat
       ? chatBody(question, version, this.#wire)
       : completionBody(question, version, this.#wire)
     let response: UpstreamResponse | null = null
     try {
-      response = await this.http.post(path, body, { signal })
-      if (response.status !== 200) throw await refusalOf(response, this.http, question.promptParam)
+      response = await this.#http.post(path, body, { signal })
+      if (response.status !== 200) throw await refusalOf(response, this.#http, question.promptParam)
       const reader = new AnswerReader(question)
       const events: AnswerEvent[] = []
       if (isStream(response, question.isStreamed)) {
@@ -104,11 +106,11 @@ export class OpenAIUpstream implements Backend {
   }
 
   async embed(question: EmbeddingQuestion, { version, signal }: Asking): Promise<Embeddings> {
-    const path = this.address.pathOf('/embeddings', version)
+    const path = this.#address.pathOf('/embeddings', version)
     const body = embeddingBody(question, version)
     try {
-      const response = await this.http.post(path, body, { signal })
-      if (response.status !== 200) throw await refusalOf(response, this.http, 'input')
+      const response = await this.#http.post(path, body, { signal })
+      if (response.status !== 200) throw await refusalOf(response, this.#http, 'input')
       return readEmbeddings(await response.json(), question, (what, text) =>
         response.malformed(what, text),
       )
@@ -117,14 +119,18 @@ export class OpenAIUpstream implements Backend {
     }
   }
 
+  pass(request: PassedRequest, model: string | null, signal: AbortSignal): Promise<PassedAnswer> {
+    return pass(this.#http, this.#address, request, model, signal)
+  }
+
   /** Closes every connection; requests that run are cut. */
   close(): Promise<void> {
-    return this.http.close()
+    return this.#http.close()
   }
 
   #translate(error: unknown, response: UpstreamResponse | null, question: Question): unknown {
     if (error instanceof ErrorWithin) {
-      return refusalWithin(error.error, this.http, question.promptParam)
+      return refusalWithin(error.error, this.#http, question.promptParam)
     }
     if (error instanceof UnreadableAnswer && response) {
       return response.malformed(error.message, error.text)
