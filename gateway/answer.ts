@@ -78,7 +78,8 @@ function choicesOf(question: Question): number {
   return question.kind === 'chat' ? question.choices : question.choices * question.prompts.length
 }
 
-function stickyKeyOf({ headers }: FastifyRequest, { stickyHeader }: Route): string | null {
+/** what keeps a caller's requests on one target */
+export function stickyKeyOf({ headers }: FastifyRequest, { stickyHeader }: Route): string | null {
   const value = stickyHeader === null ? undefined : headers[stickyHeader]
   return typeof value === 'string' && value !== '' ? value : null
 }

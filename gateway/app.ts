@@ -22,9 +22,9 @@ import { healthRoutes } from './routes/health.ts'
 import { keptResponseRoutes } from './routes/kept-responses.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
+import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { StoredRoutes } from './routing/routes.ts'
-import { passThroughRoutes } from './routes/pass-through.ts'
 import type { Metrics } from './metrics.ts'
 import type { Exchange } from './exchange.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
@@ -148,7 +148,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     chatRoutes(answers, { router, routes, metrics })
     completionRoutes(answers, { router, routes, metrics })
     responseRoutes(answers, { router, routes, metrics, responses, now })
-    embeddingRoutes(answers, { routes })
+    embeddingRoutes(answers, { router, routes })
     passThroughRoutes(answers, { routes, defaultTarget: deps.defaultTarget ?? (() => null) })
     done()
   })

@@ -1,15 +1,21 @@
 // POST /v1/embeddings
 
+import { stickyKeyOf } from '../answer.ts'
 import { mayAsk } from '../callers/caller.ts'
 import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-answer.ts'
 import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
-import { embedOver } from '../routing/embed.ts'
 import { findRoute } from '../routing/find-route.ts'
 import type { App } from '../request.ts'
 import type { Routes } from '../routing/route.ts'
+import type { Router } from '../routing/router.ts'
 
-export function embeddingRoutes(app: App, { routes }: { routes: Routes }) {
+export interface EmbeddingDeps {
+  routes: Routes
+  router: Pick<Router, 'embed'>
+}
+
+export function embeddingRoutes(app: App, { routes, router }: EmbeddingDeps) {
   app.post(
     '/v1/embeddings',
     {
@@ -29,11 +35,12 @@ export function embeddingRoutes(app: App, { routes }: { routes: Routes }) {
       const { question, model, encodingFormat } = readEmbeddingsRequest(request.body)
       const route = await findRoute(routes, model, (name) => mayAsk(caller, name))
       exchange.signal.throwIfAborted()
-      const { target, embeddings } = await embedOver(
+      const { target, ...embeddings } = await router.embed(
         route,
         { ...question, id: exchange.id },
         {
           signal: exchange.signal,
+          stickyKey: stickyKeyOf(request, route),
           onAsk: (asked) => exchange.asking(route.model, asked),
           onAttempt: (attempt) => exchange.attempted(attempt),
         },

@@ -116,7 +116,7 @@ test('a fallback answers where the first can not', async (t) => {
   const { client, upstream, routes, target, log } = await startUpstreamGateway(t)
   const second = targetOf(target.backend, { version: 'second@there', asks: 'second' })
   routes.set(FAR_MODEL, routeTo([target], { fallbacks: [second], retries: 1 }))
-  upstream.next.push(refuseWith(500), embed())
+  upstream.next.push(refuseWith(401), embed())
   await client.embeddings.create({ model: FAR_MODEL, input: 'a' })
   assert.deepEqual(
     upstream.requests.map(({ json }) => json.model),
@@ -126,7 +126,7 @@ test('a fallback answers where the first can not', async (t) => {
   assert.equal(version, 'second@there')
   assert.deepEqual(
     attempts.map(({ error }) => error),
-    ['upstream_error', null],
+    ['upstream_auth', null],
   )
 })
 
@@ -146,7 +146,7 @@ test('a model that makes none says so, and what is wrong with a body is named', 
     ),
   )
   for (const [body, status, param, code] of [
-    [{ model: 'deaf', input: 'a' }, 400, 'model', 'invalid_value'],
+    [{ model: 'deaf', input: 'a' }, 400, 'model', 'unsupported_parameter'],
     [{ model: 'none', input: 'a' }, 404, 'model', 'model_not_found'],
     [{ model: FAR_MODEL }, 400, 'input', 'missing_required_parameter'],
     [{ model: FAR_MODEL, input: '' }, 400, 'input', 'invalid_value'],
