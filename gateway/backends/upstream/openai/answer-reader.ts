@@ -7,7 +7,6 @@
 // Knows: the wire format's answer side. Does not know: HTTP, event streams.
 
 import { estimatePromptTokens, estimateTokens } from '../estimate.ts'
-import { ChunkPattern } from './chunk-pattern.ts'
 import { readChatLogprobs, readTextLogprobs } from './logprobs.ts'
 import { ToolCallReader } from './tool-calls.ts'
 import { readUsage } from './usage.ts'
@@ -65,8 +64,6 @@ interface ChoiceState {
 export class AnswerReader {
   readonly #question: Question
   readonly #choices: ChoiceState[]
-  readonly #pattern: ChunkPattern
-  #patternChoice = 0
   #unfinished: number
   #usage: AnswerUsage | null = null
   /** everything that was said, for an estimate */
@@ -78,7 +75,6 @@ export class AnswerReader {
       question.kind === 'chat' ? question.choices : question.choices * question.prompts.length
     this.#choices = Array.from({ length: count }, () => ({ calls: null, isFinished: false }))
     this.#unfinished = count
-    this.#pattern = new ChunkPattern(question.kind === 'chat' ? 'content' : 'text')
   }
 
   /** Every choice said why it ended. */
@@ -94,17 +90,7 @@ export class AnswerReader {
 
   /** @throws UnreadableAnswer, ErrorWithin */
   readChunk(data: string, into: AnswerEvent[]): void {
-    const text = this.#pattern.match(data)
-    if (text !== null) return this.#say(this.#patternChoice, text, undefined, into)
-    const before = into.length
-    const body = this.#parse(data)
-    this.#readChoices(body, data, into)
-    // A chunk that only says something is the one that the others are like.
-    const event = into.length === before + 1 ? into[before] : undefined
-    if (event?.type === 'delta' && !event.logprobs && !body['usage']) {
-      this.#pattern.learn(data, event.text)
-      this.#patternChoice = event.choice
-    }
+    this.#readChoices(this.#parse(data), data, into)
   }
 
   /** @throws UnreadableAnswer, ErrorWithin */
