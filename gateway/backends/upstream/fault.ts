@@ -116,7 +116,7 @@ const TOLD = {
 }
 
 /** The fault as a client is told it. */
-export function tellFault(fault: UpstreamFault): GatewayError {
+function tellFault(fault: UpstreamFault): GatewayError {
   switch (fault.kind) {
     case 'connect':
       return told('upstream_unreachable', fault)

@@ -32,7 +32,7 @@ export function replaceField(form: Buffer, { start, end }: Span, value: string):
   return Buffer.concat([form.subarray(0, start), Buffer.from(value), form.subarray(end)])
 }
 
-export function boundaryOf(contentType: string): string | null {
+function boundaryOf(contentType: string): string | null {
   const given = /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
   return given?.[1] ?? given?.[2] ?? null
 }

@@ -49,7 +49,7 @@ function statusFault(
   )
 }
 
-export function readRefusal(body: unknown): Refusal | null {
+function readRefusal(body: unknown): Refusal | null {
   if (typeof body !== 'object' || body === null) return null
   const { error, detail, message } = body as Record<string, unknown>
   const said = error ?? detail ?? message
