@@ -8,7 +8,6 @@ import swagger from '@fastify/swagger'
 import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 
-import { LocalBackend } from './backends/local.ts'
 import { authenticate } from './plugins/auth.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
@@ -24,7 +23,6 @@ import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
-import { StoredRoutes } from './routing/routes.ts'
 import type { Metrics } from './metrics.ts'
 import type { Exchange } from './exchange.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
@@ -34,8 +32,6 @@ import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
 import type { Routes, Target } from './routing/route.ts'
-import type { Versions } from './versions.ts'
-import type { Runtime } from '../runtime/client.ts'
 
 export interface AppSettings {
   /** of this build, for the OpenAPI document */
@@ -45,19 +41,14 @@ export interface AppSettings {
   metricsToken: string | null
   /** SHA-256 of the admin key */
   adminKeyHash: Buffer
-  /** how long a request waits for its version to be loaded */
-  loadWaitMs: number
 }
 
 export interface AppDeps {
   settings: AppSettings
-  runtime: Runtime
-  versions: Versions
   callers: Callers
   exchangeLog: ExchangeLog
   responses: KeptResponses
-  /** absent: to the models of the library */
-  routes?: Routes
+  routes: Routes
   readiness: Readiness
   metrics: Metrics
   router: Router
@@ -79,7 +70,7 @@ const REQUEST_TIMEOUT_MS = 120_000
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const { settings, runtime, versions, callers, exchangeLog, responses, readiness, metrics } = deps
+  const { settings, routes, callers, exchangeLog, responses, readiness, metrics } = deps
   const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
@@ -138,8 +129,6 @@ export async function buildApp(deps: AppDeps): Promise<App> {
 
   const onLookup = metrics.keyLookedUp.bind(metrics)
   const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
-  const backend = new LocalBackend({ runtime, loadWaitMs: settings.loadWaitMs })
-  const routes = deps.routes ?? new StoredRoutes(versions, backend)
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })

@@ -8,9 +8,11 @@ import type { FastifyBaseLogger } from 'fastify'
 
 import { keepAdminKey } from './admin-key.ts'
 import { buildApp } from './app.ts'
+import { LocalBackend } from './backends/local.ts'
 import { isLoopback } from './config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
+import { openDeclared } from './declared/open.ts'
 import { ExchangeLog } from './db/exchange-log.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
@@ -20,6 +22,7 @@ import { Readiness } from './readiness.ts'
 import { KeptResponses } from './responses/kept-responses.ts'
 import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
+import { StoredRoutes } from './routing/routes.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { ModelStore } from '../models/store.ts'
 import { createRuntimeClient } from '../runtime/client.ts'
@@ -35,6 +38,8 @@ export interface GatewayOptions {
   /** addresses of the runtimes, and what they ask for */
   runtimes: { addresses: string[]; token: string | null }
   logger: FastifyBaseLogger
+  /** what `${NAME}` in headrace.yaml stands for */
+  env: Record<string, string | undefined>
   /** ends the wait for a database that is not up yet */
   signal?: AbortSignal
 }
@@ -88,6 +93,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
 
+  const local = new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS })
+  const declared = await openDeclared({
+    file: settings.configFile,
+    env: options.env,
+    library: new StoredRoutes(models, local),
+    logger,
+  })
+  started.defer(() => declared.close())
+
   const readiness = new Readiness()
   const openExchanges = new Set<Exchange>()
   const router = new Router()
@@ -99,10 +113,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       bodyLimitBytes: settings.bodyLimitBytes,
       metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
       adminKeyHash: hashKey(adminKey.key),
-      loadWaitMs: LOAD_WAIT_MS,
     },
-    runtime,
-    versions: models,
+    routes: declared.routes,
+    defaultTarget: () => declared.routes.defaultTarget(),
     callers: { findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash) },
     exchangeLog,
     responses,

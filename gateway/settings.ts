@@ -68,6 +68,13 @@ export const SETTINGS = {
     pattern: /^postgres(ql)?:\/\/\S+$/,
     isSecret: true,
   }),
+  configFile: text({
+    name: 'HEADRACE_CONFIG',
+    default: null,
+    about: 'file that declares upstreams and models; without it `headrace.yaml`, where there is one',
+    allowed: 'the path of a file',
+    pattern: /^[^\0]+$/,
+  }),
   defaultModel: text({
     name: 'HEADRACE_DEFAULT_MODEL',
     default: 'smollm2-135m-instruct',

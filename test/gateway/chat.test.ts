@@ -210,7 +210,7 @@ test('a version that is not loaded is loaded once for all who ask for it', async
 })
 
 test('a version that takes too long to load is told so, and is there later', async (t) => {
-  const { client, runtime } = await startGateway(t, { settings: { loadWaitMs: 20 } })
+  const { client, runtime } = await startGateway(t, { loadWaitMs: 20 })
   const { promise: isLoaded, resolve: load } = Promise.withResolvers<void>()
   runtime.onLoad = () => isLoaded
   const asked = { ...CHAT, model: 'other' }

@@ -7,8 +7,10 @@ import type { TestContext } from 'node:test'
 import OpenAI from 'openai'
 
 import { buildApp } from '../../gateway/app.ts'
+import { LocalBackend } from '../../gateway/backends/local.ts'
 import { Metrics } from '../../gateway/metrics.ts'
 import { Router } from '../../gateway/routing/router.ts'
+import { StoredRoutes } from '../../gateway/routing/routes.ts'
 import { Readiness } from '../../gateway/readiness.ts'
 import { KeptResponses } from '../../gateway/responses/kept-responses.ts'
 import { recordLog } from './logger.ts'
@@ -104,10 +106,12 @@ export class TableOfKeys {
 
 export interface GatewayOptions {
   settings?: Partial<AppSettings>
+  /** how long a request waits for its version to be loaded */
+  loadWaitMs?: number
   deps?: Partial<AppDeps>
 }
 
-export async function startGateway(t: TestContext, { settings, deps }: GatewayOptions = {}) {
+export async function startGateway(t: TestContext, { settings, loadWaitMs = 1_000, deps }: GatewayOptions = {}) {
   const runtime = new ScriptedRuntime(['guide@1', 'guide@2'])
   const log = new RecordedLog()
   const keys = new TableOfKeys({
@@ -128,11 +132,9 @@ export async function startGateway(t: TestContext, { settings, deps }: GatewayOp
       bodyLimitBytes: 64 * 1024,
       metricsToken: null,
       adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
-      loadWaitMs: 1_000,
       ...settings,
     },
-    runtime,
-    versions,
+    routes: new StoredRoutes(versions, new LocalBackend({ runtime, loadWaitMs })),
     callers: keys,
     exchangeLog: log,
     responses: keepsNothing,

@@ -1,0 +1,142 @@
+// Routes as they are declared, over the models of the library.
+//
+// A declared name comes first; every other name is the library's. `name@version` pins one target: of a declared model by
+// the version that answers say, else one version of the library.
+//
+// Knows: declarations, the library's routes. Does not know: files.
+
+import type { Route, Routes, Target, Timeouts } from '../routing/route.ts'
+import type { Declaration, DeclaredModel, DeclaredTarget, DeclaredTimeouts } from './schema.ts'
+import type { Upstreams } from './upstreams.ts'
+
+const RETRIES = 2
+
+export class DeclaredRoutes implements Routes {
+  readonly #library: Routes
+  readonly #upstreams: Upstreams
+  #declaration: Declaration = {}
+  #since = new Date().toISOString()
+
+  constructor(library: Routes, upstreams: Upstreams) {
+    this.#library = library
+    this.#upstreams = upstreams
+  }
+
+  /** @throws what making a backend throws, with nothing changed */
+  declare(declaration: Declaration): void {
+    this.#upstreams.replace(declaration.upstreams ?? {})
+    this.#declaration = declaration
+    this.#since = new Date().toISOString()
+  }
+
+  async find(name: string): Promise<Route | null> {
+    const at = name.indexOf('@')
+    const model = at < 0 ? name : name.slice(0, at)
+    const declared = this.#models[model]
+    if (!declared) return this.#library.find(name)
+    const route = await this.#routeTo(model, declared)
+    if (at < 0) return route
+    const all = [...route.targets, ...route.fallbacks]
+    const pinned =
+      all.find(({ version }) => version === name) ?? all.find(named(name.slice(at + 1)))
+    if (pinned) return { ...route, targets: [{ ...pinned, weight: 1 }], fallbacks: [] }
+    return this.#library.find(name)
+  }
+
+  async list(): Promise<Route[]> {
+    const declared = Object.entries(this.#models).map(([name, model]) => this.#routeTo(name, model))
+    const routes = await Promise.all(declared)
+    const library = await this.#library.list()
+    return [...routes, ...library.filter(({ model }) => !this.#models[model])]
+  }
+
+  /** Who takes what names no model. */
+  defaultTarget(): Target | null {
+    const name = this.#declaration.default_upstream
+    return name === undefined ? null : this.#upstreamTarget({ upstream: name, model: '' })
+  }
+
+  get #models(): Record<string, DeclaredModel> {
+    return this.#declaration.models ?? {}
+  }
+
+  async #routeTo(name: string, model: DeclaredModel): Promise<Route> {
+    const {
+      targets,
+      fallbacks = [],
+      balance,
+      sticky_header: sticky,
+      retries,
+      cache_s: cache,
+    } = model
+    return {
+      model: name,
+      targets: await this.#targets(targets),
+      fallbacks: await this.#targets(fallbacks),
+      balance: balance ?? 'weighted',
+      stickyHeader: sticky?.toLowerCase() ?? null,
+      retries: retries ?? this.#declaration.defaults?.retries ?? RETRIES,
+      cacheSeconds: cache ?? null,
+    }
+  }
+
+  async #targets(declared: DeclaredTarget[]): Promise<Target[]> {
+    const targets = await Promise.all(
+      declared.map((target) =>
+        target.version === undefined ? this.#upstreamTarget(target) : this.#libraryTarget(target),
+      ),
+    )
+    // A version that the library doesn't have yet gets no traffic; the others do.
+    return targets.filter((target) => target !== null)
+  }
+
+  async #libraryTarget(declared: DeclaredTarget): Promise<Target | null> {
+    const route = await this.#library.find(declared.version ?? '')
+    const [found] = route?.targets ?? []
+    return found ? { ...found, ...this.#settingsOf(declared) } : null
+  }
+
+  #upstreamTarget(declared: DeclaredTarget): Target | null {
+    const { upstream = '', model = '' } = declared
+    const backend = this.#upstreams.get(upstream)
+    if (!backend) return null
+    return {
+      version: `${model}@${upstream}`,
+      upstream,
+      asks: model,
+      backend,
+      created: this.#since,
+      ...this.#settingsOf(declared),
+    }
+  }
+
+  #settingsOf({ weight, price, timeouts }: DeclaredTarget) {
+    const defaults = this.#declaration.defaults?.timeouts
+    return {
+      weight: weight ?? 1,
+      price: price
+        ? {
+            input: price.input,
+            output: price.output,
+            ...(price.cached_input !== undefined && { cachedInput: price.cached_input }),
+            ...(price.second !== undefined && { second: price.second }),
+          }
+        : null,
+      timeouts: timeoutsOf({ ...defaults, ...timeouts }),
+    }
+  }
+}
+
+/** `gpt-4o@openai` is also `chat@openai`, where the model `chat` has it among its targets. */
+const named =
+  (suffix: string) =>
+  ({ upstream }: Target) =>
+    upstream === suffix
+
+function timeoutsOf({ first_token_ms, stall_ms, total_ms }: DeclaredTimeouts): Timeouts {
+  return {
+    ...(first_token_ms !== undefined && { firstTokenMs: first_token_ms }),
+    ...(stall_ms !== undefined && { stallMs: stall_ms }),
+    ...(total_ms !== undefined && { totalMs: total_ms }),
+  }
+}
