@@ -154,6 +154,7 @@ async function passOn(
     ...passed.headers,
     'x-headrace-version': version,
     'x-headrace-target': upstream,
+    'x-headrace-attempts': exchange.attempts.length,
     'x-headrace-overhead-ms': exchange.began().toFixed(1),
   })
   const body = Readable.from(watched(passed.body, exchange), { objectMode: false })

@@ -33,7 +33,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
   #failure: Error | null = null
   #abortReason: { reason: unknown } | null = null
   #wake: (() => void) | null = null
-  #isDraining = false
+  #patience: NodeJS.Timeout | null = null
 
   /** @param onOver called once, when nothing more comes */
   constructor(onOver: () => void) {
@@ -64,12 +64,11 @@ export class Arrival implements Dispatcher.DispatchHandler {
 
   /** Nothing more is wanted, and little should come: what does is dropped, so that the connection can be kept. */
   drain(): void {
-    if (this.#isOver || this.#isDraining) return
-    this.#isDraining = true
+    if (this.#isOver || this.#patience) return
     this.#waiting = []
     if (this.#controller?.paused) this.#controller.resume()
-    const timer = setTimeout(() => this.abort(new Error('its answer has no end')), DRAIN_MS)
-    timer.unref()
+    this.#patience = setTimeout(() => this.abort(new Error('its answer has no end')), DRAIN_MS)
+    this.#patience.unref()
   }
 
   /**
@@ -110,7 +109,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isOver || this.#isDraining) return
+    if (this.#isOver || this.#patience) return
     this.#waiting.push(chunk)
     this.#waitingBytes += chunk.length
     if (this.#waitingBytes > MAX_WAITING_BYTES) controller.pause()
@@ -131,6 +130,7 @@ export class Arrival implements Dispatcher.DispatchHandler {
     if (this.#isOver) return
     this.#isOver = true
     this.#failure = failure
+    if (this.#patience) clearTimeout(this.#patience)
     this.#onOver()
     this.#wakeReader()
   }

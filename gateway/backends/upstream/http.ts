@@ -138,6 +138,11 @@ export class UpstreamHttp {
     })
   }
 
+  /** Takes no more requests; resolves when those that run have ended, each in its own time. */
+  async retire(): Promise<void> {
+    await this.#pool.close()
+  }
+
   /** Closes every connection; requests that run are cut. */
   async close(): Promise<void> {
     await this.#pool.destroy()

@@ -62,8 +62,11 @@ export class OpenAIUpstream implements Backend {
     })
     this.#wire = {
       streamUsage: options.streamUsage ?? true,
-      maxTokensField: options.maxTokensField ?? this.#address.maxTokensField,
+      maxTokensField:
+        options.maxTokensField ??
+        (this.#address.isOpenAIs ? 'max_completion_tokens' : 'max_tokens'),
       reasoningField: options.reasoningField ?? null,
+      hasDeveloperRole: options.hasDeveloperRole ?? this.#address.isOpenAIs,
     }
   }
 
@@ -121,6 +124,11 @@ export class OpenAIUpstream implements Backend {
 
   pass(request: PassedRequest, model: string | null, signal: AbortSignal): Promise<PassedAnswer> {
     return pass(this.#http, this.#address, request, model, signal)
+  }
+
+  /** Takes no more requests; resolves when those that run have ended. */
+  retire(): Promise<void> {
+    return this.#http.retire()
   }
 
   /** Closes every connection; requests that run are cut. */

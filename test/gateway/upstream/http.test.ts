@@ -220,6 +220,25 @@ test('a reader that is slow stops the upstream, so that memory stays bounded', a
   await upstream.only.hungUp
 })
 
+test('an upstream that retires lets what runs come to its end, and takes nothing more', async (t) => {
+  const { upstream, http, post } = await start(t)
+  const { promise: isRetiring, resolve } = Promise.withResolvers<void>()
+  upstream.script = async (x) => {
+    await x.stream(['first'])
+    await isRetiring
+    await x.stream(['last'])
+    await x.end()
+  }
+  const response = await post()
+  const retired = http.retire()
+  resolve()
+  await assert.rejects(post(), UpstreamFault)
+  const seen: string[] = []
+  for await (const { data } of response.events()) seen.push(data)
+  assert.deepEqual(seen, ['first', 'last'])
+  await retired
+})
+
 test('redirects are not followed', async (t) => {
   const { upstream, post } = await start(t)
   upstream.script = (x) => x.send(302, '', { location: 'http://127.0.0.1:1/elsewhere' })

@@ -241,3 +241,11 @@ test('a server that asks for no key is sent none', async (t) => {
   const { headers } = await sent(t, chatOf(), { apiKey: null })
   assert.equal(headers['authorization'], undefined)
 })
+
+test("a developer's message is a system's where there is no such role", async (t) => {
+  const messages = [{ role: 'developer' as const, content: [{ type: 'text' as const, text: 'x' }] }]
+  const { json } = await sent(t, chatOf({ messages }))
+  assert.equal(json.messages[0].role, 'system')
+  const knowing = await sent(t, chatOf({ messages }), { hasDeveloperRole: true })
+  assert.equal(knowing.json.messages[0].role, 'developer')
+})

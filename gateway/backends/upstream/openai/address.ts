@@ -3,8 +3,6 @@
 // Azure OpenAI has two ways: the older names a deployment in the path and a version of the API in the query, the newer
 // (`v1`) is laid out as OpenAI's own. Both take the key in a header of their own.
 
-import type { WireOptions } from './generation-body.ts'
-
 export interface AzureOptions {
   /** `deployments`: the model is the name of a deployment, and goes into the path */
   style: 'deployments' | 'v1'
@@ -15,7 +13,8 @@ export interface AzureOptions {
 export interface Address {
   baseUrl: string
   headers: Record<string, string>
-  maxTokensField: WireOptions['maxTokensField']
+  /** OpenAI's own models, there or at Azure: what they take is the newest of the dialect */
+  isOpenAIs: boolean
   /** @param path of the dialect, from the version on: `/chat/completions` */
   pathOf(path: string, model: string | null): string
 }
@@ -27,11 +26,11 @@ export function addressOf(
   azure: AzureOptions | undefined,
 ): Address {
   if (!azure) {
-    const isOpenAIs = URL.canParse(baseUrl) && new URL(baseUrl).hostname.endsWith('openai.com')
+    const host = URL.canParse(baseUrl) ? new URL(baseUrl).hostname : ''
     return {
       baseUrl,
+      isOpenAIs: host === 'openai.com' || host.endsWith('.openai.com'),
       headers: apiKey === null ? {} : { authorization: `Bearer ${apiKey}` },
-      maxTokensField: isOpenAIs ? 'max_completion_tokens' : 'max_tokens',
       pathOf: (path) => path,
     }
   }
@@ -43,7 +42,7 @@ export function addressOf(
     return {
       baseUrl: `${root}/openai/v1`,
       headers,
-      maxTokensField: 'max_completion_tokens',
+      isOpenAIs: true,
       pathOf: (path) => path + query,
     }
   }
@@ -55,7 +54,7 @@ export function addressOf(
   return {
     baseUrl: `${root}/openai`,
     headers,
-    maxTokensField: 'max_completion_tokens',
+    isOpenAIs: true,
     pathOf: (path, model) =>
       model === null ? path + query : `/deployments/${encodeURIComponent(model)}${path}${query}`,
   }

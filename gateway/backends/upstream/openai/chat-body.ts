@@ -56,14 +56,22 @@ function extraOf(chat: Chat): Chat['extra'] {
   return extra
 }
 
-function wireMessage(message: Message, param: string, { reasoningField }: WireOptions): object {
+function wireMessage(
+  message: Message,
+  param: string,
+  { reasoningField, hasDeveloperRole }: WireOptions,
+): object {
   const { role } = message
   const content = wireContent(message.content, param)
   switch (role) {
     case 'system':
     case 'developer':
     case 'user':
-      return { role, content, ...(message.name !== undefined && { name: message.name }) }
+      return {
+        role: role === 'developer' && !hasDeveloperRole ? 'system' : role,
+        content,
+        ...(message.name !== undefined && { name: message.name }),
+      }
     case 'tool':
       return { role, tool_call_id: message.toolCallId, content }
     case 'assistant': {

@@ -11,6 +11,8 @@ export interface WireOptions {
   maxTokensField: 'max_tokens' | 'max_completion_tokens'
   /** the name under which the server wants the model's earlier reasoning back; null: it does not */
   reasoningField: string | null
+  /** messages of the role `developer` are known; servers of open models have `system` for both */
+  hasDeveloperRole: boolean
 }
 
 export function generationBody(
