@@ -20,9 +20,9 @@ export interface Price {
 export interface Timeouts {
   /** until the connection stands */
   connectMs?: number
-  /** from the request to the first delta */
+  /** from the request to the first delta of a stream; what comes whole has all of `totalMs` */
   firstTokenMs?: number
-  /** between two deltas */
+  /** between two deltas of a stream */
   stallMs?: number
   /** of the whole answer */
   totalMs?: number

@@ -47,7 +47,7 @@ export class Router {
     const course = this.#course(route, options)
     for (;;) {
       const target = await course.next()
-      const attempt = this.#attempt(target, options)
+      const attempt = this.#attempt(target, options, question.isStreamed)
       try {
         const { backend, asks } = target
         for await (const event of backend.answer(question, {
@@ -80,7 +80,7 @@ export class Router {
     const course = this.#course(route, options)
     for (;;) {
       const target = await course.next()
-      const attempt = this.#attempt(target, options)
+      const attempt = this.#attempt(target, options, false)
       try {
         const { backend, asks } = target
         if (!backend.embed) throw cantEmbed(route)
@@ -101,8 +101,8 @@ export class Router {
     return new Course(route, { healths: this.healths, stickyKey, signal, random: this.#random })
   }
 
-  #attempt(target: Target, options: RouteOptions): Attempting {
-    return new Attempting(target, this.healths, options)
+  #attempt(target: Target, options: RouteOptions, isStreamed: boolean): Attempting {
+    return new Attempting(target, this.healths, options, isStreamed)
   }
 }
 
@@ -116,13 +116,15 @@ class Attempting {
   #isDecided = false
   hasBegun = false
 
-  constructor(target: Target, healths: TargetHealths, options: RouteOptions) {
+  constructor(target: Target, healths: TargetHealths, options: RouteOptions, isStreamed: boolean) {
     this.#target = target
     this.#options = options
     this.#health = healths.of(target)
     this.#health.open++
     this.#health.breaker.asked()
-    this.#limits = new TimeLimits(target.timeouts, options.signal)
+    // What comes whole comes late: its first delta is its last.
+    const { totalMs } = target.timeouts
+    this.#limits = new TimeLimits(isStreamed ? target.timeouts : { totalMs }, options.signal)
     options.onAsk(target)
   }
 

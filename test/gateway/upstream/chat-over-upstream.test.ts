@@ -4,7 +4,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { answerChat, chatBody, chunk } from '../../support/openai-wire.ts'
-import { FAR_MODEL, startUpstreamGateway, UPSTREAM_KEY } from '../../support/upstream-gateway.ts'
+import {
+  FAR_MODEL,
+  routeTo,
+  startUpstreamGateway,
+  UPSTREAM_KEY,
+} from '../../support/upstream-gateway.ts'
 
 const asked = { model: FAR_MODEL, messages: [{ role: 'user' as const, content: 'Hi' }] }
 
@@ -139,4 +144,16 @@ test('a rate limit comes with its retry-after', async (t) => {
   const response = await post('/v1/chat/completions', asked)
   assert.equal(response.status, 429)
   assert.equal(response.headers.get('retry-after'), '11')
+})
+
+test('an answer that comes whole may take longer than a first token, and not than a whole answer', async (t) => {
+  const { client, upstream, routes, target } = await startUpstreamGateway(t)
+  const timeouts = { firstTokenMs: 50, stallMs: 50, totalMs: 2_000 }
+  routes.set(FAR_MODEL, routeTo([{ ...target, timeouts }]))
+  upstream.script = (x) => x.delay(150).then(() => answerChat(['Hello'])(x))
+  const answer = await client.chat.completions.create(asked)
+  assert.equal(answer.choices[0]?.message.content, 'Hello')
+  await assert.rejects(client.chat.completions.create({ ...asked, stream: true }), { status: 504 })
+  routes.set(FAR_MODEL, routeTo([{ ...target, timeouts: { totalMs: 50 } }]))
+  await assert.rejects(client.chat.completions.create(asked), { status: 504 })
 })
