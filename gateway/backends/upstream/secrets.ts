@@ -7,7 +7,7 @@
 const MIN_CHARACTERS = 8
 const INSTEAD = '[redacted]'
 /** keys of well-known vendors, whosever they are; upstreams mask parts of them with asterisks or dots */
-const KEY_LIKE = /\b(?:sk|pk|rk|gsk|hr|xai|AIza|Bearer)[-_ ]?[A-Za-z0-9*.][A-Za-z0-9_\-*.]{7,}/g
+const KEY_LIKE = /(?:\b(?:sk|pk|rk|gsk|hr|xai)[-_]|\bAIza|\bBearer +)[\w*.-]{8,}/g
 
 export class Secrets {
   readonly #values: string[]

@@ -265,6 +265,8 @@ test("no fault tells the upstream's key, also where the upstream quotes it", asy
     http.redact(`Incorrect API key provided: sk-proj-abc*****wxyz for ${KEY}`),
     'Incorrect API key provided: [redacted] for [redacted]',
   )
+  const words = 'skateboarding bearers of hrefs and skeletons'
+  assert.equal(http.redact(words), words)
 })
 
 test('an address that is none, or carries credentials, is refused', () => {
