@@ -32,7 +32,7 @@ export class UpstreamResponse {
   readonly headers: Record<string, string>
   readonly #parts: Parts
   readonly #source: Chunks
-  readonly #reader = new EventReader()
+  #reader: EventReader | null = null
   #hasEnded = false
   #isReleased = false
 
@@ -74,17 +74,18 @@ export class UpstreamResponse {
    */
   async nextEvents(): Promise<ServerEvent[] | null> {
     if (this.#hasEnded) return null
+    const reader = (this.#reader ??= new EventReader())
     try {
       for (;;) {
         const chunks = await this.#source.take()
         if (!chunks) {
           this.#hasEnded = true
-          const rest = this.#reader.end()
+          const rest = reader.end()
           return rest.length > 0 ? rest : null
         }
         let events: ServerEvent[] | null = null
         for (const chunk of chunks) {
-          const read = this.#reader.read(chunk)
+          const read = reader.read(chunk)
           if (read.length > 0) events = events ? events.concat(read) : read
         }
         if (events) return events
