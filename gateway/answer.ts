@@ -208,12 +208,14 @@ function emptyChoice(): Choice {
     text: '',
     finishReason: 'stop',
     logprobs: null,
-    reasoning: null,
+    reasoning: [],
+    stopSequence: null,
     refusal: null,
     toolCalls: [],
   }
 }
 
+type ReasoningEvent = Extract<AnswerEvent, { type: 'reasoning' }>
 type ToldEvent = Exclude<AnswerEvent, { type: 'started' }>
 
 function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
@@ -223,9 +225,7 @@ function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
       if (event.logprobs) (choice.logprobs ??= []).push(...event.logprobs)
       break
     case 'reasoning':
-      choice.reasoning ??= { text: '' }
-      choice.reasoning.text += event.text
-      if (event.signature !== undefined) choice.reasoning.signature = event.signature
+      think(choice.reasoning, event)
       break
     case 'refusal':
       choice.refusal = (choice.refusal ?? '') + event.text
@@ -242,7 +242,19 @@ function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
     }
     case 'finished':
       choice.finishReason = event.finishReason
+      choice.stopSequence = event.stopSequence ?? null
   }
+}
+
+/** A signature ends a thought: what comes after it is the next one. */
+function think(thoughts: Choice['reasoning'], { text, signature }: ReasoningEvent) {
+  const last = thoughts.at(-1)
+  if (!last || last.signature !== undefined) {
+    thoughts.push({ text, ...(signature !== undefined && { signature }) })
+    return
+  }
+  last.text += text
+  if (signature !== undefined) last.signature = signature
 }
 
 function frameOf(event: Exclude<ToldEvent, { type: 'done' }>, format: AnswerFormat): string {
@@ -258,7 +270,7 @@ function frameOf(event: Exclude<ToldEvent, { type: 'done' }>, format: AnswerForm
     case 'toolArguments':
       return format.toolArguments(event.choice, event.index, event.text)
     case 'finished':
-      return format.finish(event.choice, event.finishReason)
+      return format.finish(event.choice, event.finishReason, event.stopSequence)
   }
 }
 

@@ -6,11 +6,14 @@
 // Knows: nothing but the words. Does not know: wire formats, who answers.
 
 export type Part =
-  | { type: 'text'; text: string }
+  | { type: 'text'; text: string; cacheMark?: CacheMark }
   /** `detail` is OpenAI's; others ignore it, as it changes the price and not the question */
-  | { type: 'image'; source: Source; detail?: string }
+  | { type: 'image'; source: Source; detail?: string; cacheMark?: CacheMark }
   | { type: 'audio'; data: string; format: string }
-  | { type: 'file'; source: Source; name?: string }
+  | { type: 'file'; source: Source; name?: string; cacheMark?: CacheMark }
+
+/** Anthropic's `cache_control`: what comes before may be cached. Others ignore it: it changes the price and not the answer. */
+export type CacheMark = Record<string, unknown>
 
 export type Source =
   | { kind: 'url'; url: string }
@@ -24,6 +27,7 @@ export interface ToolCall {
   name: string
   /** JSON text, as the model wrote it: it may be invalid */
   arguments: string
+  cacheMark?: CacheMark
 }
 
 export type Message =
@@ -39,7 +43,13 @@ export type Message =
       /** what the model thought, where the upstream wants it back, with its proof of origin */
       reasoning?: { text: string; signature?: string }[]
     }
-  | { role: 'tool'; toolCallId: string; content: Part[]; isError?: boolean }
+  | {
+      role: 'tool'
+      toolCallId: string
+      content: Part[]
+      isError?: boolean
+      cacheMark?: CacheMark
+    }
 
 export interface Tool {
   name: string
@@ -47,6 +57,7 @@ export interface Tool {
   /** JSON Schema of the arguments */
   parameters: Record<string, unknown>
   strict?: boolean
+  cacheMark?: CacheMark
 }
 
 /** `required`: any tool, but one */

@@ -76,13 +76,16 @@ export type AnswerEvent =
   | { type: 'toolCall'; choice: number; index: number; id: string; name: string }
   /** a piece of a tool call's arguments, JSON text */
   | { type: 'toolArguments'; choice: number; index: number; text: string }
-  | { type: 'finished'; choice: number; finishReason: FinishReason }
+  /** `stopSequence`: the client's stop string that ended it, where the target tells */
+  | { type: 'finished'; choice: number; finishReason: FinishReason; stopSequence?: string }
   /** the last event, and only of a whole answer: prompt tokens count once for each prompt, completion tokens for each choice */
   | { type: 'done'; usage: AnswerUsage; timings: Timings | null }
 
 export interface AnswerUsage extends Usage {
   /** part of completionTokens */
   reasoningTokens?: number
+  /** part of promptTokens: those that the target put into its cache, where it tells */
+  cacheWriteTokens?: number
   /** nobody measured: counted from the texts */
   isEstimated?: boolean
 }
@@ -105,6 +108,8 @@ export interface Asking {
 
 export interface Backend {
   answer(question: Question, asking: Asking): AsyncIterable<AnswerEvent>
+  /** How many prompt tokens the target counts for a conversation; absent where it doesn't tell. */
+  countTokens?(chat: Chat, asking: Asking): Promise<number>
   /** absent where it can't */
   embed?(question: EmbeddingQuestion, asking: Asking): Promise<Embeddings>
   /**

@@ -95,8 +95,8 @@ function refuseTools({ dialect, tools, toolChoice, responseFormat, reasoningEffo
   if (responseFormat !== undefined && responseFormat.type !== 'text') {
     throw refuse(paramName('response_format', dialect), responseFormat, '{"type": "text"}')
   }
-  if (reasoningEffort !== undefined) {
-    throw refuse(paramName('reasoning_effort', dialect), reasoningEffort)
+  if (reasoningEffort !== undefined && reasoningEffort !== 'none') {
+    throw refuse(paramName('reasoning_effort', dialect), reasoningEffort, '"none"')
   }
 }
 

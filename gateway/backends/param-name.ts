@@ -11,6 +11,11 @@ const NAMES: Partial<Record<Dialect, Record<string, string>>> = {
     max_tokens: 'max_output_tokens',
     logprobs: 'top_logprobs',
   },
+  anthropic: {
+    response_format: 'output_config.format',
+    reasoning_effort: 'output_config.effort',
+    parallel_tool_calls: 'tool_choice.disable_parallel_tool_use',
+  },
 }
 
 /** @param name as chat completions have it */

@@ -38,7 +38,10 @@ export interface Choice {
   finishReason: FinishReason
   /** null where they weren't asked for */
   logprobs: TokenLogprob[] | null
-  reasoning: { text: string; signature?: string } | null
+  /** thoughts, each with its signature where the target gives one */
+  reasoning: { text: string; signature?: string }[]
+  /** the client's stop string that ended it, where the target tells */
+  stopSequence: string | null
   /** in the model's own words */
   refusal: string | null
   toolCalls: ToolCall[]
@@ -53,7 +56,8 @@ export interface AnswerFormat {
   refusal(choice: number, text: string): string
   toolCall(choice: number, index: number, id: string, name: string): string
   toolArguments(choice: number, index: number, text: string): string
-  finish(choice: number, reason: FinishReason): string
+  /** @param stopSequence the client's stop string that ended it, where the target tells */
+  finish(choice: number, reason: FinishReason, stopSequence: string | undefined): string
   /** what ends the stream of a whole answer, and only of a whole one; it may have to be kept first */
   ending(usage: AnswerUsage): string | Promise<string>
   /** what ends a stream that broke */

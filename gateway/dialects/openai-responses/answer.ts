@@ -115,7 +115,7 @@ class ResponseAnswer implements AnswerFormat {
   async whole([choice]: Choice[], usage: AnswerUsage): Promise<string> {
     if (!choice) throw new Error('A response without a choice. This is a bug.')
     const { reasoning, text, logprobs, refusal, toolCalls, finishReason } = choice
-    if (reasoning) this.reasoning(0, reasoning.text, reasoning.signature)
+    for (const thought of reasoning) this.reasoning(0, thought.text, thought.signature)
     this.delta(0, text, logprobs ?? undefined)
     if (refusal !== null) this.refusal(0, refusal)
     for (const [index, call] of toolCalls.filter(Boolean).entries()) {

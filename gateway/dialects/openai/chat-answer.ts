@@ -73,7 +73,7 @@ function messageBody({ text, refusal, reasoning, toolCalls }: Choice) {
     content: text === '' && (toolCalls.length > 0 || refusal !== null) ? null : text,
     refusal,
     annotations: [],
-    ...(reasoning && { reasoning_content: reasoning.text }),
+    ...(reasoning.length > 0 && { reasoning_content: reasoning.map((r) => r.text).join('') }),
     ...(toolCalls.length > 0 && {
       tool_calls: toolCalls.map((call) => ({
         id: call.id,
