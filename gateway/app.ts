@@ -8,6 +8,7 @@ import swagger from '@fastify/swagger'
 import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 
+import { anthropicErrorBody } from './dialects/anthropic/error.ts'
 import { authenticate } from './plugins/auth.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
@@ -19,6 +20,7 @@ import { completionRoutes } from './routes/completions.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keptResponseRoutes } from './routes/kept-responses.ts'
+import { messageRoutes } from './routes/messages.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
@@ -139,6 +141,11 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     responseRoutes(answers, { router, routes, metrics, responses, now })
     embeddingRoutes(answers, { router, routes })
     passThroughRoutes(answers, { routes, defaultTarget: deps.defaultTarget ?? (() => null) })
+    answers.register((messages: App, _options, done) => {
+      tellErrors(messages, settings, anthropicErrorBody)
+      messageRoutes(messages, { router, routes, metrics })
+      done()
+    })
     done()
   })
   app.register((listings: App, _options, done) => {

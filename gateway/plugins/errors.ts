@@ -15,11 +15,19 @@ import { hasLeft } from '../exchange.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { App } from '../request.ts'
 
-export function tellErrors(app: App, { bodyLimitBytes }: { bodyLimitBytes: number }) {
+/** @returns the body that tells an error in a dialect */
+export type ErrorWriter = (error: GatewayError, requestId: string) => string
+
+/** @param write for the routes of another dialect than OpenAI's, registered on an app of their own */
+export function tellErrors(
+  app: App,
+  { bodyLimitBytes }: { bodyLimitBytes: number },
+  write: ErrorWriter = errorBody,
+) {
   app.setErrorHandler((error, request, reply) => {
     // The client is gone; its exchange closes as cancelled.
     if (request.exchange && hasLeft(request.exchange)) return reply.hijack()
-    tell(translate(error, bodyLimitBytes), request, reply)
+    tell(translate(error, bodyLimitBytes), request, reply, write)
   })
 }
 
@@ -31,7 +39,12 @@ export function tellUnroutable(_error: FastifyError, request: FastifyRequest, re
   tell(new GatewayError('unknown_url', `Unknown URL: ${request.method} ${path}.`), request, reply)
 }
 
-export function tell(error: GatewayError, request: FastifyRequest, reply: FastifyReply) {
+export function tell(
+  error: GatewayError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  write: ErrorWriter = errorBody,
+) {
   const { status, retryAfterSeconds, outcome } = error.kind
   request.exchange?.failed(error)
   if (outcome === 'failed') request.log.error(error, error.detail)
@@ -40,7 +53,7 @@ export function tell(error: GatewayError, request: FastifyRequest, reply: Fastif
   if (version !== null) {
     reply.header('x-headrace-version', version).header('x-headrace-attempts', attempts.length)
   }
-  return reply.code(status).type('application/json; charset=utf-8').send(errorBody(error))
+  return reply.code(status).type('application/json; charset=utf-8').send(write(error, request.id))
 }
 
 /** JSON, with the parser's own word for what is wrong with it. */
