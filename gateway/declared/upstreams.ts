@@ -6,22 +6,29 @@
 import type { Backend } from '../backends/backend.ts'
 import type { DeclaredUpstream } from './schema.ts'
 
-export interface ClosableBackend extends Backend {
-  /** Lets what runs end. */
+export interface DeclaredBackend extends Backend {
+  /** Takes no more requests; resolves when those that run have ended. */
+  retire(): Promise<void>
+  /** Cuts what runs. */
   close(): Promise<void>
 }
 
-export type MakeBackend = (upstream: DeclaredUpstream) => ClosableBackend
+export type MakeBackend = (upstream: DeclaredUpstream) => DeclaredBackend
+
+/** a request that found its route before a change asks its target, and asks again, for at most about this long */
+const RETIRE_MS = 30_000
 
 interface Made {
   /** the declaration it was made of */
   key: string
-  backend: ClosableBackend
+  backend: DeclaredBackend
 }
 
 export class Upstreams {
   readonly #make: MakeBackend
   #made = new Map<string, Made>()
+  /** that requests may still be with */
+  readonly #retired = new Set<DeclaredBackend>()
 
   constructor(make: MakeBackend) {
     this.#make = make
@@ -42,11 +49,19 @@ export class Upstreams {
     const kept = new Set(next.values())
     const gone = [...this.#made.values()].filter((made) => !kept.has(made))
     this.#made = next
-    // They end when their last request has; nobody waits for that.
-    for (const { backend } of gone) void backend.close().catch(() => {})
+    for (const { backend } of gone) {
+      this.#retired.add(backend)
+      setTimeout(() => void this.#retire(backend), RETIRE_MS).unref()
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#made.values()].map(({ backend }) => backend.close()))
+    const made = [...this.#made.values()].map(({ backend }) => backend)
+    await Promise.allSettled([...made, ...this.#retired].map((backend) => backend.close()))
+  }
+
+  async #retire(backend: DeclaredBackend): Promise<void> {
+    await backend.retire().catch(() => {})
+    this.#retired.delete(backend)
   }
 }

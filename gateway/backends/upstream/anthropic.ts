@@ -121,6 +121,11 @@ export class AnthropicUpstream implements Backend {
     return refusedBy(this.#http, { status, said, text, retryAfterMs, promptParam })
   }
 
+  /** Takes no more requests; resolves when those that run have ended. */
+  retire(): Promise<void> {
+    return this.#http.retire()
+  }
+
   /** Closes every connection; requests that run are cut. */
   close(): Promise<void> {
     return this.#http.close()

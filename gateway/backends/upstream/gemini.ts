@@ -118,6 +118,11 @@ export class GeminiUpstream implements Backend {
     return { vectors, promptTokens: estimateTextPrompts(inputs), isEstimated: true }
   }
 
+  /** Takes no more requests; resolves when those that run have ended. */
+  retire(): Promise<void> {
+    return this.#http.retire()
+  }
+
   /** Closes every connection; requests that run are cut. */
   close(): Promise<void> {
     return this.#http.close()

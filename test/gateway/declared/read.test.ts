@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 
 import { DeclarationError, readDeclaration } from '../../../gateway/declared/read.ts'
@@ -99,4 +100,10 @@ test('a variable that is not set is named, and what comes from one is never show
 test('a file that is no YAML is said to be none, with the line', () => {
   assert.match(problemsOf('upstreams:\n  a: [\n')[0] ?? '', /^line \d: /)
   assert.match(problemsOf('- a\n')[0] ?? '', /must be object/)
+})
+
+test('the example that ships can be used as it is', async () => {
+  const text = await readFile(new URL('../../../headrace.example.yaml', import.meta.url), 'utf8')
+  const { models } = readDeclaration(text, 'headrace.example.yaml', {})
+  assert.deepEqual(Object.keys(models ?? {}), ['support-chat', 'writer'])
 })
