@@ -106,7 +106,7 @@ class Reader {
   #violation({ keyword, instancePath, params, message, data, parentSchema }: ErrorObject) {
     const path = pathOf(instancePath)
     if (keyword === 'additionalProperties') {
-      const unknown = String((params as { additionalProperty: string }).additionalProperty)
+      const { additionalProperty: unknown } = params as { additionalProperty: string }
       const known = Object.keys(
         (parentSchema as { properties?: object } | undefined)?.properties ?? {},
       )
@@ -115,7 +115,7 @@ class Reader {
       return this.#problem([...path, unknown], `'${unknown}' is not known here; ${hint}`)
     }
     if (keyword === 'required') {
-      const missing = String((params as { missingProperty: string }).missingProperty)
+      const { missingProperty: missing } = params as { missingProperty: string }
       return this.#problem(path, `'${missing}' is missing.`)
     }
     const allowed =

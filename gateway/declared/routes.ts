@@ -82,7 +82,7 @@ export class DeclaredRoutes implements Routes {
 
   async #targets(declared: DeclaredTarget[]): Promise<Target[]> {
     const targets = await Promise.all(
-      declared.map((target) =>
+      declared.map(async (target) =>
         target.version === undefined ? this.#upstreamTarget(target) : this.#libraryTarget(target),
       ),
     )
