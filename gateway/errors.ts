@@ -8,9 +8,13 @@
 
 import type { RuntimeErrorCode, RuntimeFailure } from '../runtime/protocol.ts'
 
+/** OpenAI's; of a rate limit it is what there was too much of */
+type ErrorType =
+  'invalid_request_error' | 'server_error' | 'requests' | 'tokens' | 'insufficient_quota'
+
 interface ErrorKind {
   status: number
-  type: 'invalid_request_error' | 'server_error'
+  type: ErrorType
   outcome: 'failed' | 'refused'
   retryAfterSeconds?: number
 }
@@ -65,6 +69,8 @@ const ERRORS = {
   invalid_api_key: refused(401),
   permission_denied: refused(403),
   key_check_unavailable: unavailable('refused', 1),
+  rate_limit_exceeded: { status: 429, type: 'requests', outcome: 'refused' },
+  insufficient_quota: { status: 429, type: 'insufficient_quota', outcome: 'refused' },
   // the house
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),
@@ -88,28 +94,35 @@ const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+interface GatewayErrorOptions extends ErrorOptions {
+  /** the parameter at fault, as the client wrote it: `messages[0].content` */
+  param?: string
+  /** instead of the code's own */
+  type?: ErrorType
+  retryAfterSeconds?: number
+  /** further headers that tell more about it */
+  headers?: Record<string, string>
+}
+
 export class GatewayError extends Error {
   override name = 'GatewayError'
   readonly code: ErrorCode
-  /** the parameter at fault, as the client wrote it: `messages[0].content` */
   readonly param: string | null
-  /** when to come back, where that is known better than for the kind as a whole */
-  readonly #retryAfterSeconds: number | undefined
+  readonly headers: Record<string, string>
+  readonly #own: Pick<GatewayErrorOptions, 'type' | 'retryAfterSeconds'>
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: ErrorOptions & { param?: string; retryAfterSeconds?: number } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(message, { cause: options.cause })
     this.code = code
     this.param = options.param ?? null
-    this.#retryAfterSeconds = options.retryAfterSeconds
+    this.headers = options.headers ?? {}
+    this.#own = options
   }
 
   get kind(): ErrorKind {
     const kind: ErrorKind = ERRORS[this.code]
-    return { ...kind, retryAfterSeconds: this.#retryAfterSeconds ?? kind.retryAfterSeconds }
+    const { type = kind.type, retryAfterSeconds = kind.retryAfterSeconds } = this.#own
+    return { ...kind, type, retryAfterSeconds }
   }
 
   /** what the operator reads in the log: the reason, where the client is told less than that */

@@ -53,6 +53,7 @@ export function tell(
   if (version !== null) {
     reply.header('x-headrace-version', version).header('x-headrace-attempts', attempts.length)
   }
+  reply.headers(error.headers)
   return reply.code(status).type('application/json; charset=utf-8').send(write(error, request.id))
 }
 

@@ -1,0 +1,89 @@
+// Callers with limits, and what a test asks and settles with.
+
+import { randomUUIDv7 } from 'node:crypto'
+import type { TestContext } from 'node:test'
+
+import { openLimits } from '../../gateway/limits/open-limits.ts'
+import { connectRedis } from '../../gateway/redis.ts'
+import { defer } from './lasting.ts'
+import { recordLog } from './logger.ts'
+import type { Caller, Limits as CallerLimits } from '../../gateway/callers/caller.ts'
+import type { SpendQuestion, SpendRow, SpendTotal } from '../../gateway/db/spend.ts'
+import type { Need } from '../../gateway/limits/claim.ts'
+import type { Limits, Used } from '../../gateway/limits/limits.ts'
+
+export function callerWith(limits: CallerLimits, projectLimits?: CallerLimits): Caller {
+  return {
+    id: 'key-1',
+    name: 'alice',
+    role: 'caller',
+    project: projectLimits ? { id: 'project-1', name: 'search', limits: projectLimits } : null,
+    limits,
+    allowedModels: null,
+    tags: {},
+    cacheSeconds: null,
+    expiresAt: null,
+  }
+}
+
+export function need(
+  changes: Partial<Omit<Need, 'promptTokens'>> & { prompt?: number } = {},
+): Need {
+  const { prompt = 10, ...rest } = changes
+  return { model: 'guide', promptTokens: () => prompt, maxTokens: 90, price: null, ...rest }
+}
+
+export function used(promptTokens: number, completionTokens: number): Used {
+  const id = randomUUIDv7()
+  return { id, model: 'guide', version: 'guide@2', promptTokens, cachedTokens: 0, completionTokens }
+}
+
+/** Spend that is kept in memory, as the table would. */
+export class SpendBook {
+  readonly rows: SpendRow[] = []
+  isAway = false
+
+  append(row: SpendRow) {
+    this.rows.push(row)
+  }
+
+  totals(questions: SpendQuestion[]): Promise<SpendTotal[]> {
+    if (this.isAway) return Promise.reject(new Error('connection refused'))
+    const totals = questions.map(({ owner, id, from, to }) => {
+      const rows = this.rows.filter(
+        ({ at, keyId, projectId }) =>
+          at >= from && at < to && (owner === 'key' ? keyId : projectId) === id,
+      )
+      return {
+        tokens: rows.reduce((sum, row) => sum + row.promptTokens + row.completionTokens, 0),
+        usd: rows.reduce((sum, row) => sum + row.costUsd, 0),
+      }
+    })
+    return Promise.resolve(totals)
+  }
+}
+
+export interface TestLimits {
+  limits: Limits
+  spend: SpendBook
+  messages: () => string[]
+}
+
+/** @param redisUrl absent: this process alone */
+export async function startLimits(
+  t: TestContext,
+  options: { redisUrl?: string; now?: () => number; spend?: SpendBook } = {},
+): Promise<TestLimits> {
+  const { logger, messages } = recordLog()
+  const { redisUrl, now = () => performance.timeOrigin + performance.now() } = options
+  const { spend = new SpendBook() } = options
+  const redis = redisUrl === undefined ? null : connectRedis(redisUrl, 'limits', logger)
+  const limits = await openLimits({ redis, spendLog: spend, logger, now })
+  defer(t, () => limits.close())
+  return { limits, spend, messages }
+}
+
+/** Resolves when it is so; a test that waits for what never comes ends at its own time-out. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10))
+}
