@@ -12,11 +12,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { mayAsk } from './callers/caller.ts'
 import { GatewayError, internalError } from './errors.ts'
+import { estimateNeed } from './limits/estimate.ts'
+import { reserve } from './reserve.ts'
 import { findRoute } from './routing/find-route.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dialect.ts'
 import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
+import type { Looked, ResponseCache } from './cache/response-cache.ts'
+import type { Need } from './limits/claim.ts'
+import type { Limits } from './limits/limits.ts'
 import type { Metrics } from './metrics.ts'
 import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
 import type { Router } from './routing/router.ts'
@@ -25,6 +30,8 @@ export interface AnswerDeps {
   router: Pick<Router, 'answer'>
   routes: Routes
   metrics: Metrics
+  limits: Pick<Limits, 'admit'>
+  cache: Pick<ResponseCache, 'lookup'>
 }
 
 const STREAM_HEADERS = {
@@ -46,17 +53,21 @@ export async function answer(
 
   const route = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
   const question: Question = { ...asked.question, id: exchange.id, isStreamed: asked.isStreamed }
-  // Whoever left while the key or the route was looked up must not cost a slot.
+  const looked = await lookUp(request, reply, { route, question }, deps.cache)
+  if (!looked.hit) await reserve(request, reply, deps.limits, needOf(question, route))
+  // Whoever left while the key, the route or the limits were looked up must not cost a slot.
   exchange.signal.throwIfAborted()
-  const events = deps.router.answer(route, question, {
-    signal: exchange.signal,
-    stickyKey: stickyKeyOf(request, route),
-    onAsk: (target) => exchange.asking(route.model, target),
-    onAttempt: (attempt) => {
-      exchange.attempted(attempt)
-      deps.metrics.targets.attempted(attempt)
-    },
-  })
+  const ask = () =>
+    deps.router.answer(route, question, {
+      signal: exchange.signal,
+      stickyKey: stickyKeyOf(request, route),
+      onAsk: (target) => exchange.asking(route.model, target),
+      onAttempt: (attempt) => {
+        exchange.attempted(attempt)
+        deps.metrics.targets.attempted(attempt)
+      },
+    })
+  const events = looked.hit?.events ?? looked.record(ask())
   const { model, isStreamed, includesUsage } = asked
   const choices = choicesOf(question)
   const teller = new Teller(events, { exchange, reply, route, metrics: deps.metrics }, (version) =>
@@ -72,6 +83,31 @@ export async function answer(
   if (isStreamed) return teller.stream()
   reply.type('application/json; charset=utf-8')
   return teller.collect(choices)
+}
+
+async function lookUp(
+  { headers, caller, exchange }: FastifyRequest,
+  reply: FastifyReply,
+  { route, question }: { route: Route; question: Question },
+  cache: Pick<ResponseCache, 'lookup'>,
+): Promise<Looked> {
+  if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
+  const wish = headers['x-headrace-cache']
+  const looked = await cache.lookup(question, { caller, route, wish })
+  if (looked.state) reply.header('x-headrace-cache', looked.state)
+  if (looked.hit) exchange.asking(route.model, looked.hit.target)
+  if (looked.state === 'hit' || looked.state === 'miss') exchange.cached(looked.state)
+  return looked
+}
+
+function needOf(question: Question, { model, targets }: Route): Need {
+  const { maxTokens } = question
+  return {
+    model,
+    promptTokens: () => estimateNeed(question).promptTokens,
+    maxTokens: maxTokens === undefined ? null : maxTokens * choicesOf(question),
+    price: targets[0]?.price ?? null,
+  }
 }
 
 function choicesOf(question: Question): number {

@@ -9,6 +9,7 @@ import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
+import { admitRequests } from './plugins/admission.ts'
 import { authenticate } from './plugins/auth.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
@@ -26,7 +27,10 @@ import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
 import type { Metrics } from './metrics.ts'
+import type { ResponseCache } from './cache/response-cache.ts'
 import type { Exchange } from './exchange.ts'
+import type { Admission } from './limits/admission.ts'
+import type { Limits } from './limits/limits.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
 import type { Callers } from './plugins/key-cache.ts'
 import type { Router } from './routing/router.ts'
@@ -54,6 +58,9 @@ export interface AppDeps {
   readiness: Readiness
   metrics: Metrics
   router: Router
+  admission: Admission
+  limits: Limits
+  cache: ResponseCache
   /** who takes what names no model, such as files; absent: nobody */
   defaultTarget?: () => Target | null
   /** filled with the exchanges that have not closed */
@@ -73,6 +80,7 @@ const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
   const { settings, routes, callers, exchangeLog, responses, readiness, metrics } = deps
+  const { admission, limits, cache } = deps
   const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
@@ -131,19 +139,25 @@ export async function buildApp(deps: AppDeps): Promise<App> {
 
   const onLookup = metrics.keyLookedUp.bind(metrics)
   const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
+  const answerDeps = { router, routes, metrics, limits, cache }
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })
     refuseWhileDraining(answers, readiness)
     authenticate(answers, keys)
-    chatRoutes(answers, { router, routes, metrics })
-    completionRoutes(answers, { router, routes, metrics })
-    responseRoutes(answers, { router, routes, metrics, responses, now })
-    embeddingRoutes(answers, { router, routes })
-    passThroughRoutes(answers, { routes, defaultTarget: deps.defaultTarget ?? (() => null) })
+    admitRequests(answers, admission)
+    chatRoutes(answers, answerDeps)
+    completionRoutes(answers, answerDeps)
+    responseRoutes(answers, { ...answerDeps, responses, now })
+    embeddingRoutes(answers, { router, routes, limits })
+    passThroughRoutes(answers, {
+      routes,
+      limits,
+      defaultTarget: deps.defaultTarget ?? (() => null),
+    })
     answers.register((messages: App, _options, done) => {
       tellErrors(messages, settings, anthropicErrorBody)
-      messageRoutes(messages, { router, routes, metrics })
+      messageRoutes(messages, answerDeps)
       done()
     })
     done()

@@ -5,10 +5,12 @@
 //
 // Knows: its own clock and what it was told. Does not know: HTTP, SQL, metrics.
 
+import { costOf } from './limits/price.ts'
 import type { AnswerUsage, FinishReason } from './backends/backend.ts'
 import type { Caller } from './callers/caller.ts'
 import type { ToolCall } from './conversation.ts'
 import type { GatewayError } from './errors.ts'
+import type { Consumption } from './limits/price.ts'
 import type { Attempt, Price, Target } from './routing/route.ts'
 import type { Timings } from '../runtime/protocol.ts'
 
@@ -68,6 +70,12 @@ export interface ExchangeRecord {
   errorMessage: string | null
 }
 
+/** What was taken from the caller's limits for it. */
+interface Reservation {
+  settle(record: ExchangeRecord, costUsd: number): void
+  release(): void
+}
+
 /** The reason with which an exchange's signal aborts: its client is gone. */
 class ClientLeft extends Error {
   override name = 'ClientLeft'
@@ -94,6 +102,7 @@ export class Exchange {
   #estimatedPromptTokens: number | null = null
   #isMeasured = false
   #price: Price | null = null
+  #reservation: Reservation | null = null
 
   /** @param now milliseconds since 1970, monotonic */
   constructor(id: string, method: string, route: string, now: () => number) {
@@ -246,6 +255,12 @@ export class Exchange {
     record.decodeMs = timings.decodeMs
   }
 
+  /** Settled when this closes; at once, and for nothing, where it has closed already. */
+  reserved(reservation: Reservation) {
+    if (this.#isClosed) reservation.release()
+    else this.#reservation = reservation
+  }
+
   /** The answer is one that was given before. */
   cached(result: 'hit' | 'miss') {
     this.#record.cache = result
@@ -289,6 +304,7 @@ export class Exchange {
     } else if (!isDelivered) {
       record.outcome = 'cancelled'
     }
+    this.#reservation?.settle(record, record.costUsd ?? 0)
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
     return record
   }
@@ -305,7 +321,7 @@ export class Exchange {
       record.isUsageEstimated = !isKnown
     }
     if (record.promptTokens === null || this.#price === null) return
-    record.costUsd = record.cache === 'hit' ? 0 : costOf(record, this.#price)
+    record.costUsd = record.cache === 'hit' ? 0 : costOf(consumptionOf(record), this.#price)
   }
 }
 
@@ -321,15 +337,11 @@ const CHARACTERS_PER_TOKEN = 4
 
 const estimateTokens = (characters: number) => Math.ceil(characters / CHARACTERS_PER_TOKEN)
 
-function costOf(record: ExchangeRecord, price: Price): number {
-  const cached = record.cachedTokens ?? 0
-  const fresh = (record.promptTokens ?? 0) - cached
-  const computedMs = (record.prefillMs ?? 0) + (record.decodeMs ?? 0)
-  return (
-    (fresh * price.input +
-      cached * (price.cachedInput ?? price.input) +
-      (record.completionTokens ?? 0) * price.output) /
-      1e6 +
-    (computedMs / 1000) * (price.second ?? 0)
-  )
+function consumptionOf(record: ExchangeRecord): Consumption {
+  return {
+    promptTokens: record.promptTokens ?? 0,
+    cachedTokens: record.cachedTokens ?? 0,
+    completionTokens: record.completionTokens ?? 0,
+    seconds: ((record.prefillMs ?? 0) + (record.decodeMs ?? 0)) / 1000,
+  }
 }

@@ -9,20 +9,26 @@ import type { FastifyBaseLogger } from 'fastify'
 import { keepAdminKey } from './admin-key.ts'
 import { buildApp } from './app.ts'
 import { LocalBackend } from './backends/local.ts'
+import { AnswerStore } from './cache/answer-store.ts'
+import { ResponseCache } from './cache/response-cache.ts'
 import { isLoopback } from './config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
 import { ExchangeLog } from './db/exchange-log.ts'
+import { SpendLog } from './db/spend-log.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
+import { Admission } from './limits/admission.ts'
+import { openLimits } from './limits/open-limits.ts'
 import { Metrics } from './metrics.ts'
 import { Readiness } from './readiness.ts'
 import { KeptResponses } from './responses/kept-responses.ts'
 import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
 import { StoredRoutes } from './routing/routes.ts'
+import { connectRedis } from './redis.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { ModelStore } from '../models/store.ts'
 import { createRuntimeClient } from '../runtime/client.ts'
@@ -105,7 +111,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const readiness = new Readiness()
   const openExchanges = new Set<Exchange>()
   const router = new Router()
-  const metrics = new Metrics({ release, runtime, targets: router.healths, exchangeLog })
+  const now = () => performance.timeOrigin + performance.now()
+  const spendLog = new SpendLog({ db: pool, logger })
+  started.defer(() => spendLog.close(LOG_DEADLINE_MS))
+  const connectFor = (purpose: string) =>
+    settings.redisUrl === null ? null : connectRedis(settings.redisUrl, purpose, logger)
+  const limits = await openLimits({ redis: connectFor('limits'), spendLog, logger, now })
+  started.defer(() => limits.close())
+  // A connection of its own: a long answer on its way must not hold up anybody's limits.
+  const store = new AnswerStore({ maxBytes: settings.cacheBytes, redis: connectFor('cache'), now })
+  const cache = new ResponseCache({ store, logger })
+  started.defer(() => cache.close())
+  const admission = new Admission(settings.maxConcurrent)
+  const metrics = new Metrics({
+    release,
+    runtime,
+    targets: router.healths,
+    exchangeLog,
+    limits: { limits, admission, spendLog, cache },
+  })
   started.defer(() => metrics.close())
   const app = await buildApp({
     settings: {
@@ -122,6 +146,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     readiness,
     metrics,
     router,
+    admission,
+    limits,
+    cache,
     openExchanges,
     logger,
   })

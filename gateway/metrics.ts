@@ -11,8 +11,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import { EngineMetrics } from './engine-metrics.ts'
+import { exposeLimits } from './limit-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { ExchangeRecord } from './exchange.ts'
+import type { LimitSources } from './limit-metrics.ts'
 import type { TargetHealths } from './routing/target-health.ts'
 import type { Runtime } from '../runtime/client.ts'
 
@@ -23,6 +25,7 @@ export interface MetricsOptions {
   targets: TargetHealths
   /** rows of the exchange log that wait to be written, and rows that were given up */
   exchangeLog: { readonly pending: number; readonly dropped: number }
+  limits: LimitSources
 }
 
 // Users feel differences under 300 ms, so that is where the buckets are.
@@ -61,7 +64,7 @@ export class Metrics {
   readonly #tokens
   readonly #keyLookups
 
-  constructor({ release, runtime, targets, exchangeLog }: MetricsOptions) {
+  constructor({ release, runtime, targets, exchangeLog, limits }: MetricsOptions) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#loopDelay.enable()
@@ -167,6 +170,7 @@ export class Metrics {
     }).set({ release, node: process.version }, 1)
     this.#engines = new EngineMetrics(runtime, registers)
     this.targets = new TargetMetrics(registers, targets)
+    exposeLimits(registers, limits)
   }
 
   get contentType(): string {

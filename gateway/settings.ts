@@ -155,6 +155,28 @@ export const SETTINGS = {
     min: 0,
     max: 1_000_000,
   }),
+  maxConcurrent: whole({
+    name: 'HEADRACE_MAX_CONCURRENT',
+    default: '1000',
+    about: 'requests in hand at once before the answer is `overloaded`',
+    min: 1,
+    max: 1_000_000,
+  }),
+  redisUrl: text({
+    name: 'REDIS_URL',
+    default: null,
+    about: 'Redis in which several gateways share limits and kept answers',
+    allowed: 'redis://user:password@host:port/number, or rediss:// with TLS',
+    pattern: /^rediss?:\/\/\S+$/,
+    isSecret: true,
+  }),
+  cacheBytes: whole({
+    name: 'HEADRACE_CACHE_BYTES',
+    default: String(64 * MIB),
+    about: 'memory for answers that are kept to be given again',
+    min: MIB,
+    max: 64 * GIB,
+  }),
   runtimeUrls: {
     name: 'RUNTIME_URLS',
     default: null,

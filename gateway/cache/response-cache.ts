@@ -5,7 +5,7 @@
 //
 // Knows: questions, routes, events. Does not know: HTTP, Redis.
 
-import { canonicalJson, keyOfQuestion } from './question-key.ts'
+import { keyOfQuestion } from './question-key.ts'
 import { Recording } from './recording.ts'
 import type { AnswerStore } from './answer-store.ts'
 import type { AnswerEvent, Question } from '../backends/backend.ts'
@@ -28,8 +28,8 @@ export interface Asking {
 export interface Looked {
   /** for the header x-headrace-cache; null where the cache is off */
   state: 'hit' | 'miss' | 'bypass' | null
-  /** the whole answer, at a hit */
-  events: AsyncIterable<RoutedEvent> | null
+  /** the whole answer and who gave it, at a hit */
+  hit: { target: Target; events: AsyncIterable<RoutedEvent> } | null
   /** Passes an answer through and keeps it once it is whole; the very same iterable where nothing is to be kept. */
   record(events: AsyncIterable<RoutedEvent>): AsyncIterable<RoutedEvent>
 }
@@ -43,7 +43,7 @@ interface Kept {
 const MAX_ANSWER_CHARACTERS = 256 * 1024
 
 const asItIs = (events: AsyncIterable<RoutedEvent>) => events
-const OFF: Looked = { state: null, events: null, record: asItIs }
+const OFF: Looked = { state: null, hit: null, record: asItIs }
 
 export class ResponseCache {
   readonly #options: ResponseCacheOptions
@@ -77,11 +77,16 @@ export class ResponseCache {
       const hit = wish === 'no-cache' ? null : await this.#find(key, targets)
       if (hit) {
         this.#hits++
-        return { state: 'hit', events: replay(hit.target, hit.kept.events), record: asItIs }
+        const { target, kept } = hit
+        return {
+          state: 'hit',
+          hit: { target, events: replay(target, kept.events) },
+          record: asItIs,
+        }
       }
       this.#misses++
       const record = (events: AsyncIterable<RoutedEvent>) => this.#record(events, key, seconds)
-      return { state: wish === 'no-cache' ? 'bypass' : 'miss', events: null, record }
+      return { state: wish === 'no-cache' ? 'bypass' : 'miss', hit: null, record }
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'an answer could not be looked up in the cache')
       return OFF
@@ -110,16 +115,18 @@ export class ResponseCache {
     for await (const event of events) {
       if (event.type === 'routed') version = event.target.version
       else recording.add(event)
+      // The last event, and only of a whole answer; whoever reads it need not ask for more.
+      if (event.type === 'done') this.#keep(key, version, recording, seconds)
       yield event
     }
-    // A client that left in the middle never comes here, nor does an answer that broke off.
-    const whole = recording.events
-    if (!whole || version === null) return
-    this.#options.store.set(key, canonicalJson({ version, events: whole }), seconds)
+  }
+
+  #keep(key: string, version: string | null, { events }: Recording, seconds: number): void {
+    if (!events || version === null) return
+    this.#options.store.set(key, JSON.stringify({ version, events }), seconds)
   }
 }
 
-// oxlint-disable-next-line typescript/require-await -- what is kept is there at once
 async function* replay(target: Target, events: AnswerEvent[]): AsyncGenerator<RoutedEvent> {
   yield { type: 'routed', target }
   yield* events

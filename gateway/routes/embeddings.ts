@@ -5,7 +5,10 @@ import { mayAsk } from '../callers/caller.ts'
 import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-answer.ts'
 import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
+import { estimateEmbedding } from '../limits/estimate.ts'
+import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { App } from '../request.ts'
 import type { Routes } from '../routing/route.ts'
 import type { Router } from '../routing/router.ts'
@@ -13,9 +16,10 @@ import type { Router } from '../routing/router.ts'
 export interface EmbeddingDeps {
   routes: Routes
   router: Pick<Router, 'embed'>
+  limits: Limits
 }
 
-export function embeddingRoutes(app: App, { routes, router }: EmbeddingDeps) {
+export function embeddingRoutes(app: App, { routes, router, limits }: EmbeddingDeps) {
   app.post(
     '/v1/embeddings',
     {
@@ -34,6 +38,12 @@ export function embeddingRoutes(app: App, { routes, router }: EmbeddingDeps) {
       }
       const { question, model, encodingFormat } = readEmbeddingsRequest(request.body)
       const route = await findRoute(routes, model, (name) => mayAsk(caller, name))
+      await reserve(request, reply, limits, {
+        model,
+        promptTokens: () => estimateEmbedding({ ...question, id: exchange.id }).promptTokens,
+        maxTokens: 0,
+        price: route.targets[0]?.price ?? null,
+      })
       exchange.signal.throwIfAborted()
       const { target, ...embeddings } = await router.embed(
         route,

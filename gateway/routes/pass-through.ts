@@ -16,15 +16,18 @@ import { mayAsk } from '../callers/caller.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { findField, replaceField } from '../dialects/openai/form.ts'
 import { GatewayError, internalError } from '../errors.ts'
+import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PassedRequest } from '../backends/backend.ts'
 import type { Exchange } from '../exchange.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { App } from '../request.ts'
 import type { Routes, Target } from '../routing/route.ts'
 
 export interface PassDeps {
   routes: Routes
+  limits: Limits
   /** who takes what names no model; null: nobody */
   defaultTarget: () => Target | null
 }
@@ -129,6 +132,9 @@ async function passOn(
     exchange.asked({ requestedModel: model, prompt: null, parameters: null, streamed: false })
   }
   if (!target.backend.pass) throw new Error('A target that passes nothing on. This is a bug.')
+  // Its tokens are nobody's to count, but it is a request.
+  const need = { model: name, promptTokens: () => 0, maxTokens: 0, price: null }
+  await reserve(request, reply, deps.limits, need)
   exchange.signal.throwIfAborted()
   exchange.asking(name, target)
 

@@ -14,6 +14,7 @@ import { StoredRoutes } from '../../gateway/routing/routes.ts'
 import { Readiness } from '../../gateway/readiness.ts'
 import { KeptResponses } from '../../gateway/responses/kept-responses.ts'
 import { recordLog } from './logger.ts'
+import { openGuards } from './limits.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
@@ -120,11 +121,13 @@ export async function startGateway(t: TestContext, { settings, loadWaitMs = 1_00
   const readiness = new Readiness()
   readiness.ready('guide@2 answers.')
   const router = new Router()
+  const { limits, cache, admission, spend } = await openGuards(t)
   const metrics = new Metrics({
     release: '0.0.0-test',
     runtime,
     targets: router.healths,
     exchangeLog: log,
+    limits: { limits, cache, admission, spendLog: spend },
   })
   const app = await buildApp({
     settings: {
@@ -141,6 +144,9 @@ export async function startGateway(t: TestContext, { settings, loadWaitMs = 1_00
     readiness,
     metrics,
     router,
+    limits,
+    cache,
+    admission,
     ...deps,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })

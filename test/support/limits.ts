@@ -3,6 +3,9 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
+import { AnswerStore } from '../../gateway/cache/answer-store.ts'
+import { ResponseCache } from '../../gateway/cache/response-cache.ts'
+import { Admission } from '../../gateway/limits/admission.ts'
 import { openLimits } from '../../gateway/limits/open-limits.ts'
 import { connectRedis } from '../../gateway/redis.ts'
 import { defer } from './lasting.ts'
@@ -42,6 +45,8 @@ export function used(promptTokens: number, completionTokens: number): Used {
 export class SpendBook {
   readonly rows: SpendRow[] = []
   isAway = false
+  readonly pending = 0
+  readonly dropped = 0
 
   append(row: SpendRow) {
     this.rows.push(row)
@@ -61,6 +66,16 @@ export class SpendBook {
     })
     return Promise.resolve(totals)
   }
+}
+
+/** What a gateway of a test has in front of its routes; nobody is limited who has no limits. */
+export async function openGuards(t: TestContext) {
+  const { logger } = recordLog()
+  const now = () => performance.timeOrigin + performance.now()
+  const { limits, spend } = await startLimits(t)
+  const store = new AnswerStore({ maxBytes: 1e6, redis: null, now })
+  const cache = new ResponseCache({ store, logger })
+  return { limits, spend, cache, admission: new Admission(1_000) }
 }
 
 export interface TestLimits {

@@ -92,9 +92,9 @@ async function startCache(t: TestContext, options: CacheOptions = {}) {
   return { cache, look, keep }
 }
 
-async function answerOf({ state, events }: Looked): Promise<AnswerEvent[]> {
+async function answerOf({ state, hit }: Looked): Promise<AnswerEvent[]> {
   assert.equal(state, 'hit')
-  const [first, ...rest] = await collect(events!)
+  const [first, ...rest] = await collect(hit!.events)
   assert.equal(first?.type === 'routed' && first.target.version, 'guide@2')
   return rest as AnswerEvent[]
 }
@@ -186,7 +186,7 @@ test('a request may ask to be answered anew, or not to be kept', async (t) => {
   const { look, keep } = await startCache(t)
   await keep(chat())
   const anew = await look(chat(), { wish: 'no-cache' })
-  assert.deepEqual([anew.state, anew.events], ['bypass', null])
+  assert.deepEqual([anew.state, anew.hit], ['bypass', null])
   await collect(
     anew.record(routed([{ ...ANSWER[1]!, text: 'New' } as AnswerEvent, ...ANSWER.slice(3)])),
   )

@@ -1,0 +1,98 @@
+// Limits, spend and the response cache as metrics: all of them somebody's state, read when scraped.
+
+import { Counter, Gauge } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+export interface LimitSources {
+  limits: {
+    readonly refused: ReadonlyMap<string, number>
+    readonly isDegraded: boolean
+    readonly replicas: number
+  }
+  admission: { readonly inHand: number; readonly refused: number }
+  spendLog: { readonly pending: number; readonly dropped: number }
+  cache: { readonly hits: number; readonly misses: number; readonly bytes: number }
+}
+
+type Figure = [name: string, help: string, read: (sources: LimitSources) => number]
+
+const GAUGES: Figure[] = [
+  [
+    'limits_degraded',
+    '1 while Redis is away and each replica keeps to its share of the limits.',
+    ({ limits }) => Number(limits.isDegraded),
+  ],
+  [
+    'limits_replicas',
+    'Replicas that share the limits, as this one last heard.',
+    ({ limits }) => limits.replicas,
+  ],
+  [
+    'admitted_in_hand',
+    'Requests that count against HEADRACE_MAX_CONCURRENT now.',
+    ({ admission }) => admission.inHand,
+  ],
+  [
+    'spend_log_pending',
+    'Rows of spend that wait to be written. Growing: PostgreSQL is away or too slow.',
+    ({ spendLog }) => spendLog.pending,
+  ],
+  [
+    'response_cache_bytes',
+    'Memory that kept answers take in this process.',
+    ({ cache }) => cache.bytes,
+  ],
+]
+
+const COUNTERS: Figure[] = [
+  [
+    'spend_log_dropped_total',
+    'Rows of spend that were given up since the start. Anything above zero is money that nobody accounts for.',
+    ({ spendLog }) => spendLog.dropped,
+  ],
+  [
+    'response_cache_hits_total',
+    'Questions that were answered from the response cache.',
+    ({ cache }) => cache.hits,
+  ],
+  [
+    'response_cache_misses_total',
+    'Questions that the response cache was asked for in vain.',
+    ({ cache }) => cache.misses,
+  ],
+]
+
+export function exposeLimits(registers: Registry[], sources: LimitSources) {
+  for (const [name, help, read] of GAUGES) {
+    new Gauge({
+      name: `headrace_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read(sources))
+      },
+    })
+  }
+  for (const [name, help, read] of COUNTERS) {
+    new Counter({
+      name: `headrace_${name}`,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(read(sources))
+      },
+    })
+  }
+  new Counter({
+    name: 'headrace_limits_refused_total',
+    help: 'Requests that a limit refused, by which; `overloaded` is that of the whole gateway.',
+    labelNames: ['limit'],
+    registers,
+    collect() {
+      this.reset()
+      this.inc({ limit: 'overloaded' }, sources.admission.refused)
+      for (const [limit, count] of sources.limits.refused) this.inc({ limit }, count)
+    },
+  })
+}

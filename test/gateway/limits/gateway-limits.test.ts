@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { Admission } from '../../../gateway/limits/admission.ts'
+import { CHAT, KEY, startGateway } from '../../support/gateway.ts'
+import { callerWith, until } from '../../support/limits.ts'
+import type { Limits as CallerLimits } from '../../../gateway/callers/caller.ts'
+import type { GatewayOptions } from '../../support/gateway.ts'
+import type { TestContext } from 'node:test'
+
+async function startLimited(
+  t: TestContext,
+  limits: CallerLimits,
+  { cacheSeconds = null, deps }: GatewayOptions & { cacheSeconds?: number | null } = {},
+) {
+  const gateway = await startGateway(t, { deps })
+  for (const hash of gateway.keys.rows.keys()) {
+    gateway.keys.rows.set(hash, { ...callerWith(limits), cacheSeconds })
+  }
+  const ask = (body: object = {}, headers: Record<string, string> = {}) =>
+    gateway.post(
+      '/v1/chat/completions',
+      { ...CHAT, max_tokens: 20, ...body },
+      {
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${KEY}`,
+          ...headers,
+        },
+      },
+    )
+  return { ...gateway, ask }
+}
+
+test('a caller sees what is left of its limits, and 429 with when to come back beyond them', async (t) => {
+  const { ask, log } = await startLimited(t, { requestsPerMinute: 1, tokensPerMinute: 1_000 })
+  const first = await ask()
+  assert.equal(first.status, 200)
+  assert.equal(first.headers.get('x-ratelimit-limit-requests'), '1')
+  assert.equal(first.headers.get('x-ratelimit-remaining-requests'), '0')
+  assert.equal(first.headers.get('x-ratelimit-limit-tokens'), '1000')
+  await first.text()
+  const second = await ask()
+  assert.equal(second.status, 429)
+  assert.match(second.headers.get('retry-after') ?? '', /^(59|60|61)$/)
+  assert.equal(second.headers.get('x-ratelimit-remaining-requests'), '0')
+  const { error } = (await second.json()) as { error: Record<string, unknown> }
+  assert.deepEqual([error['code'], error['type']], ['rate_limit_exceeded', 'requests'])
+  const rows = await log.first(2)
+  assert.deepEqual(
+    rows.map(({ outcome, errorCode }) => [outcome, errorCode]),
+    [
+      ['completed', null],
+      ['refused', 'rate_limit_exceeded'],
+    ],
+  )
+})
+
+test('streams say what is left too, and what they did not use is given back when they close', async (t) => {
+  const { ask } = await startLimited(t, { tokensPerMinute: 60, concurrentRequests: 1 })
+  for (let i = 0; i < 2; i++) {
+    const answer = await ask({ stream: true })
+    assert.equal(answer.status, 200)
+    assert.ok(Number(answer.headers.get('x-ratelimit-remaining-tokens')) >= 0)
+    assert.match(await answer.text(), /\[DONE\]/)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+})
+
+test('a client that leaves makes room for the next request', async (t) => {
+  const { ask, post } = await startLimited(t, { concurrentRequests: 1 })
+  const leaving = new AbortController()
+  const left = post(
+    '/v1/chat/completions',
+    { ...CHAT, stream: true },
+    { signal: leaving.signal },
+  ).catch(() => null)
+  leaving.abort()
+  await left
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal((await ask()).status, 200)
+})
+
+test('an equal question is answered from the cache, costs no limit, and is in the log', async (t) => {
+  const { ask, log, metrics } = await startLimited(
+    t,
+    { requestsPerMinute: 2 },
+    { cacheSeconds: 60 },
+  )
+  const first = await ask()
+  assert.equal(first.headers.get('x-headrace-cache'), 'miss')
+  const told = (await first.json()) as { choices: unknown; usage: unknown }
+  for (let i = 0; i < 3; i++) {
+    const again = await ask()
+    assert.equal(again.headers.get('x-headrace-cache'), 'hit')
+    assert.equal(again.headers.get('x-headrace-version'), 'guide@2')
+    const body = (await again.json()) as { choices: unknown; usage: unknown }
+    assert.deepEqual([body.choices, body.usage], [told.choices, told.usage])
+  }
+  const streamed = await ask({ stream: true })
+  assert.equal(streamed.headers.get('x-headrace-cache'), 'hit')
+  assert.match(await streamed.text(), /\[DONE\]/)
+  const anew = await ask({}, { 'x-headrace-cache': 'no-cache' })
+  assert.equal(anew.headers.get('x-headrace-cache'), 'bypass')
+  await anew.text()
+  const rows = await log.first(6)
+  assert.deepEqual(
+    rows.map(({ cache }) => cache),
+    ['miss', 'hit', 'hit', 'hit', 'hit', null],
+  )
+  assert.ok(rows.slice(1, 5).every(({ costUsd }) => !costUsd))
+  const text = await metrics.render()
+  assert.match(text, /^headrace_response_cache_hits_total 4$/m)
+})
+
+test('a gateway that has its hands full refuses at once, with 503 and when to come back', async (t) => {
+  const admission = new Admission(1)
+  const { ask } = await startLimited(t, {}, { deps: { admission } })
+  const leave = admission.enter()
+  const refused = await ask()
+  assert.equal(refused.status, 503)
+  assert.equal(refused.headers.get('retry-after'), '1')
+  assert.match(await refused.text(), /"code":"overloaded"/)
+  leave()
+  const answer = await ask()
+  assert.equal(answer.status, 200)
+  await answer.text()
+  await until(() => admission.inHand === 0)
+})
