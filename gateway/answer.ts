@@ -12,7 +12,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { mayAsk } from './callers/caller.ts'
 import { GatewayError, internalError } from './errors.ts'
-import { estimateNeed } from './limits/estimate.ts'
+import { needOf } from './limits/estimate.ts'
 import { reserve } from './reserve.ts'
 import { findRoute } from './routing/find-route.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
@@ -20,7 +20,6 @@ import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dia
 import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { Looked, ResponseCache } from './cache/response-cache.ts'
-import type { Need } from './limits/claim.ts'
 import type { Limits } from './limits/limits.ts'
 import type { Metrics } from './metrics.ts'
 import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
@@ -98,16 +97,6 @@ async function lookUp(
   if (looked.hit) exchange.asking(route.model, looked.hit.target)
   if (looked.state === 'hit' || looked.state === 'miss') exchange.cached(looked.state)
   return looked
-}
-
-function needOf(question: Question, { model, targets }: Route): Need {
-  const { maxTokens } = question
-  return {
-    model,
-    promptTokens: () => estimateNeed(question).promptTokens,
-    maxTokens: maxTokens === undefined ? null : maxTokens * choicesOf(question),
-    price: targets[0]?.price ?? null,
-  }
 }
 
 function choicesOf(question: Question): number {

@@ -9,8 +9,8 @@ import type { Logger } from './logger.ts'
 
 export type { Redis } from 'ioredis'
 
-/** A round trip is under a millisecond; a server that takes this long helps nobody. */
-const COMMAND_TIMEOUT_MS = 250
+/** A server that died is known by its connection; this is for one that hangs. A busy event loop must not look like it. */
+const COMMAND_TIMEOUT_MS = 1_000
 const CONNECT_TIMEOUT_MS = 2_000
 const MAX_RECONNECT_MS = 1_000
 

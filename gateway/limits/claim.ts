@@ -38,7 +38,7 @@ export interface WindowClaim extends Common {
 }
 
 /** At most `limit` at once. */
-export interface HeldClaim extends Common {
+interface HeldClaim extends Common {
   kind: 'held'
 }
 

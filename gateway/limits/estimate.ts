@@ -9,12 +9,8 @@
 
 import type { EmbeddingQuestion, Question, TextPrompt } from '../backends/backend.ts'
 import type { Message, Part, Source } from '../conversation.ts'
-
-export interface EstimatedNeed {
-  promptTokens: number
-  /** most tokens of all answers together; null where nothing was said */
-  maxTokens: number | null
-}
+import type { Route } from '../routing/route.ts'
+import type { Need } from './claim.ts'
 
 const BYTES_PER_TOKEN = 4
 /** role and separators, as chat templates write them */
@@ -30,24 +26,28 @@ const FILE_BYTES_PER_TOKEN = 65
 /** a document that is somewhere else, of unknown size: two pages */
 const REMOTE_FILE_TOKENS = 3_000
 
-export function estimateNeed(question: Question): EstimatedNeed {
+/** What an answer needs at most; a request's prompt is read only where a limit asks for it. */
+export function needOf(question: Question, { model, targets }: Route): Need {
   const { maxTokens, choices } = question
-  const prompts = question.kind === 'chat' ? 1 : question.prompts.length
+  const answers = question.kind === 'chat' ? choices : choices * question.prompts.length
   return {
-    promptTokens: estimatePrompt(question),
-    maxTokens: maxTokens === undefined ? null : maxTokens * choices * prompts,
+    model,
+    promptTokens: () => estimatePrompt(question),
+    maxTokens: maxTokens === undefined ? null : maxTokens * answers,
+    price: targets[0]?.price ?? null,
   }
 }
 
-export function estimateEmbedding({ inputs }: EmbeddingQuestion): EstimatedNeed {
-  return { promptTokens: sum(inputs, ofPrompt), maxTokens: 0 }
+export function needOfEmbedding({ inputs }: EmbeddingQuestion, { model, targets }: Route): Need {
+  const price = targets[0]?.price ?? null
+  return { model, promptTokens: () => sum(inputs, ofPrompt), maxTokens: 0, price }
 }
 
 export function estimateText(text: string): number {
   return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
 }
 
-function estimatePrompt(question: Question): number {
+export function estimatePrompt(question: Question): number {
   if (question.kind === 'completion') return sum(question.prompts, ofPrompt)
   const { messages, tools, responseFormat } = question
   const schema = responseFormat?.type === 'json_schema' ? ofJson(responseFormat.schema) : 0

@@ -7,7 +7,7 @@
 // Knows: numbers. Does not know: whose they are, the clock.
 
 /** 600 of them at most in a minute's window; a coarser one gives room back later, a finer one costs memory */
-export const RESOLUTION_MS = 100
+const RESOLUTION_MS = 100
 
 export class SlidingWindow {
   readonly #windowMs: number

@@ -5,7 +5,7 @@ import { mayAsk } from '../callers/caller.ts'
 import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-answer.ts'
 import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
-import { estimateEmbedding } from '../limits/estimate.ts'
+import { needOfEmbedding } from '../limits/estimate.ts'
 import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
 import type { Limits } from '../limits/limits.ts'
@@ -38,12 +38,12 @@ export function embeddingRoutes(app: App, { routes, router, limits }: EmbeddingD
       }
       const { question, model, encodingFormat } = readEmbeddingsRequest(request.body)
       const route = await findRoute(routes, model, (name) => mayAsk(caller, name))
-      await reserve(request, reply, limits, {
-        model,
-        promptTokens: () => estimateEmbedding({ ...question, id: exchange.id }).promptTokens,
-        maxTokens: 0,
-        price: route.targets[0]?.price ?? null,
-      })
+      await reserve(
+        request,
+        reply,
+        limits,
+        needOfEmbedding({ ...question, id: exchange.id }, route),
+      )
       exchange.signal.throwIfAborted()
       const { target, ...embeddings } = await router.embed(
         route,

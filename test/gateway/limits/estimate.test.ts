@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { estimateEmbedding, estimateNeed, estimateText } from '../../../gateway/limits/estimate.ts'
+import {
+  estimatePrompt,
+  estimateText,
+  needOf,
+  needOfEmbedding,
+} from '../../../gateway/limits/estimate.ts'
 import type { Chat } from '../../../gateway/backends/backend.ts'
 import type { Part } from '../../../gateway/conversation.ts'
+import type { Route } from '../../../gateway/routing/route.ts'
 
 // Counted with SmolLM2's tokenizer, whose vocabulary of 49,152 is small: others need rather fewer tokens.
 const TEXTS = {
@@ -48,7 +54,7 @@ const chat = (content: Part[], changes: Partial<Chat> = {}): Chat => ({
   ...changes,
 })
 
-const tokensOf = (...content: Part[]) => estimateNeed(chat(content)).promptTokens
+const tokensOf = (...content: Part[]) => estimatePrompt(chat(content))
 
 test('English, code and JSON are estimated to a quarter', () => {
   for (const [name, { text, tokens }] of Object.entries(TEXTS).slice(0, 3)) {
@@ -80,10 +86,10 @@ test('tools, schemas and earlier tool calls count', () => {
   const bare = tokensOf({ type: 'text', text: 'Hi' })
   const parameters = JSON.parse(TEXTS.JSON.text) as Record<string, unknown>
   const tool = { name: 'get_weather', description: 'Weather.', parameters }
-  const withTool = estimateNeed(chat([{ type: 'text', text: 'Hi' }], { tools: [tool] }))
-  assert.ok(withTool.promptTokens - bare > 80)
+  const withTool = estimatePrompt(chat([{ type: 'text', text: 'Hi' }], { tools: [tool] }))
+  assert.ok(withTool - bare > 80)
   const call = { id: 'c', name: 'f', arguments: TEXTS.JSON.text }
-  const { promptTokens } = estimateNeed(
+  const promptTokens = estimatePrompt(
     chat([], { messages: [{ role: 'assistant', content: [], toolCalls: [call] }] }),
   )
   assert.ok(promptTokens > 80)
@@ -91,19 +97,18 @@ test('tools, schemas and earlier tool calls count', () => {
 
 test('every choice of every prompt may be as long as was asked for', () => {
   const text = [{ type: 'text', text: 'Hi' } satisfies Part]
-  assert.equal(estimateNeed(chat(text, { maxTokens: 50, choices: 3 })).maxTokens, 150)
-  assert.equal(estimateNeed(chat(text)).maxTokens, null)
+  const price = { input: 1, output: 2 }
+  const route = { model: 'guide', targets: [{ price }] } as unknown as Route
+  assert.equal(needOf(chat(text, { maxTokens: 50, choices: 3 }), route).maxTokens, 150)
+  assert.equal(needOf(chat(text), route).maxTokens, null)
   const prompts = [
     { kind: 'tokens' as const, ids: [1, 2, 3] },
     { kind: 'text' as const, text: 'four' },
   ]
-  const { messages: _messages, tools: _tools, ...rest } = chat([])
-  assert.deepEqual(
-    estimateNeed({ ...rest, kind: 'completion', prompts, echo: false, maxTokens: 5, choices: 2 }),
-    { promptTokens: 4, maxTokens: 20 },
-  )
-  assert.deepEqual(estimateEmbedding({ id: 'e', inputs: prompts, extra: {} }), {
-    promptTokens: 4,
-    maxTokens: 0,
-  })
+  const { messages: _messages, tools: _tools, ...rest } = chat([], { maxTokens: 5, choices: 2 })
+  const completion = needOf({ ...rest, kind: 'completion', prompts, echo: false }, route)
+  assert.deepEqual([completion.promptTokens(), completion.maxTokens], [4, 20])
+  const embedding = needOfEmbedding({ id: 'e', inputs: prompts, extra: {} }, route)
+  assert.deepEqual([embedding.promptTokens(), embedding.maxTokens], [4, 0])
+  assert.equal(embedding.price, price)
 })
