@@ -12,14 +12,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { mayAsk } from './callers/caller.ts'
 import { GatewayError, internalError } from './errors.ts'
-import { needOf } from './limits/estimate.ts'
+import { estimatePrompt, needOf } from './limits/estimate.ts'
+import { lookUp } from './look-up.ts'
 import { reserve } from './reserve.ts'
 import { findRoute } from './routing/find-route.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dialect.ts'
 import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
-import type { Looked, ResponseCache } from './cache/response-cache.ts'
+import type { ResponseCache } from './cache/response-cache.ts'
 import type { Limits } from './limits/limits.ts'
 import type { Metrics } from './metrics.ts'
 import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
@@ -56,6 +57,7 @@ export async function answer(
   if (!looked.hit) await reserve(request, reply, deps.limits, needOf(question, route))
   // Whoever left while the key, the route or the limits were looked up must not cost a slot.
   exchange.signal.throwIfAborted()
+  exchange.promptEstimated(() => estimatePrompt(question))
   const ask = () =>
     deps.router.answer(route, question, {
       signal: exchange.signal,
@@ -82,21 +84,6 @@ export async function answer(
   if (isStreamed) return teller.stream()
   reply.type('application/json; charset=utf-8')
   return teller.collect(choices)
-}
-
-async function lookUp(
-  { headers, caller, exchange }: FastifyRequest,
-  reply: FastifyReply,
-  { route, question }: { route: Route; question: Question },
-  cache: Pick<ResponseCache, 'lookup'>,
-): Promise<Looked> {
-  if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
-  const wish = headers['x-headrace-cache']
-  const looked = await cache.lookup(question, { caller, route, wish })
-  if (looked.state) reply.header('x-headrace-cache', looked.state)
-  if (looked.hit) exchange.asking(route.model, looked.hit.target)
-  if (looked.state === 'hit' || looked.state === 'miss') exchange.cached(looked.state)
-  return looked
 }
 
 function choicesOf(question: Question): number {

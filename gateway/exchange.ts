@@ -99,7 +99,7 @@ export class Exchange {
   #isClosed = false
   /** when each choice's newest delta came */
   readonly #lastDeltaMs: number[] = []
-  #estimatedPromptTokens: number | null = null
+  #estimatePrompt: () => number = () => 0
   #isMeasured = false
   #price: Price | null = null
   #reservation: Reservation | null = null
@@ -164,9 +164,9 @@ export class Exchange {
     Object.assign(this.#record, asked)
   }
 
-  /** @param tokens of the prompt, by its length: counts until somebody measures */
-  promptEstimated(tokens: number) {
-    this.#estimatedPromptTokens = tokens
+  /** @param estimate tokens of the prompt, by its length; asked where nobody measured them */
+  promptEstimated(estimate: () => number) {
+    this.#estimatePrompt = estimate
   }
 
   /** A target is being asked; it is the one that answers, unless another is asked later. */
@@ -315,7 +315,7 @@ export class Exchange {
     const wasBegun = record.answer !== null || record.toolCalls !== null
     if (!this.#isMeasured && wasBegun) {
       const isKnown = record.promptTokens !== null && record.completionTokens !== null
-      record.promptTokens ??= this.#estimatedPromptTokens ?? 0
+      record.promptTokens ??= this.#estimatePrompt()
       record.completionTokens ??= estimateTokens(charactersOf(record))
       record.cachedTokens ??= 0
       record.isUsageEstimated = !isKnown
