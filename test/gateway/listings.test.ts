@@ -49,6 +49,8 @@ test('the OpenAPI document describes every route', async (t) => {
     '/v1/images/edits',
     '/v1/images/generations',
     '/v1/images/variations',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
     '/v1/models',
     '/v1/models/{model}',
     '/v1/moderations',
