@@ -71,7 +71,8 @@ export const SETTINGS = {
   configFile: text({
     name: 'HEADRACE_CONFIG',
     default: null,
-    about: 'file that declares upstreams and models; without it `headrace.yaml`, where there is one',
+    about:
+      'file that declares upstreams and models; without it `headrace.yaml`, where there is one',
     allowed: 'the path of a file',
     pattern: /^[^\0]+$/,
   }),

@@ -112,7 +112,10 @@ export interface GatewayOptions {
   deps?: Partial<AppDeps>
 }
 
-export async function startGateway(t: TestContext, { settings, loadWaitMs = 1_000, deps }: GatewayOptions = {}) {
+export async function startGateway(
+  t: TestContext,
+  { settings, loadWaitMs = 1_000, deps }: GatewayOptions = {},
+) {
   const runtime = new ScriptedRuntime(['guide@1', 'guide@2'])
   const log = new RecordedLog()
   const keys = new TableOfKeys({
