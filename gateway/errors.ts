@@ -68,9 +68,19 @@ const ERRORS = {
   // the caller
   invalid_api_key: refused(401),
   permission_denied: refused(403),
+  expired_api_key: refused(401),
+  invalid_token: refused(401),
+  expired_token: refused(401),
+  insufficient_role: refused(403),
   key_check_unavailable: unavailable('refused', 1),
   rate_limit_exceeded: { status: 429, type: 'requests', outcome: 'refused' },
   insufficient_quota: { status: 429, type: 'insufficient_quota', outcome: 'refused' },
+  // what is administered
+  key_not_found: refused(404),
+  project_not_found: refused(404),
+  name_taken: refused(409),
+  key_revoked: refused(409),
+  project_archived: refused(409),
   // the house
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),
