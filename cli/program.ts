@@ -8,11 +8,14 @@ import { availableParallelism } from 'node:os'
 
 import { Command } from 'commander'
 
+import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
 import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
+import { projectsCommand } from './projects.ts'
 import { ConfigError, loadConfig, presumeConfig } from '../gateway/config.ts'
+import type { DatabaseCommandDeps } from './database.ts'
 import type { Output } from './progress.ts'
 import type { Settings } from '../gateway/settings.ts'
 
@@ -79,15 +82,16 @@ export function createProgram(deps: ProgramDeps): Command {
   const { dataDir, precision, threads } = presumeConfig(env)
   const models = { dataDir, precision, threads: threads ?? availableParallelism() }
   program.addCommand(modelsCommand({ ...deps, ...models }))
-  program.addCommand(
-    keysCommand({
-      loadSettings: () => loadConfig(env),
-      createLogger: ({ logLevel }) =>
-        // Starting a database for a moment is no news; what goes wrong is.
-        createLogger('keys', logLevel === 'info' ? 'warn' : logLevel, isTerminal),
-      stdout,
-    }),
-  )
+  const database: DatabaseCommandDeps = {
+    loadSettings: () => loadConfig(env),
+    createLogger: ({ logLevel }) =>
+      // Starting a database for a moment is no news; what goes wrong is.
+      createLogger('command', logLevel === 'info' ? 'warn' : logLevel, isTerminal),
+    stdout,
+  }
+  program.addCommand(keysCommand(database))
+  program.addCommand(projectsCommand(database))
+  program.addCommand(auditCommand(database))
   for (const command of withSubcommands(program)) {
     command
       .exitOverride()

@@ -4,18 +4,21 @@
 
 import { randomUUIDv7 } from 'node:crypto'
 
-import swagger from '@fastify/swagger'
 import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
 import { admitRequests } from './plugins/admission.ts'
+import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
+import { documentRoutes } from './plugins/docs.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
 import { recordExchanges } from './plugins/exchange.ts'
-import { KeyCache } from './plugins/key-cache.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
+import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminKeyRoutes } from './routes/admin-keys.ts'
+import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { completionRoutes } from './routes/completions.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
@@ -26,13 +29,14 @@ import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
+import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
+import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
 import type { Exchange } from './exchange.ts'
 import type { Admission } from './limits/admission.ts'
 import type { Limits } from './limits/limits.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
-import type { Callers } from './plugins/key-cache.ts'
 import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
@@ -47,11 +51,18 @@ export interface AppSettings {
   metricsToken: string | null
   /** SHA-256 of the admin key */
   adminKeyHash: Buffer
+  /** how long known callers go on while the tables, or the issuer, can't be asked */
+  authGraceMs: number
+  /** whose tokens are taken beside API keys; null: nobody's */
+  issuer: IssuerSettings | null
 }
 
 export interface AppDeps {
   settings: AppSettings
-  callers: Callers
+  /** of keys and projects */
+  callers: IdentitiesOptions['tables']
+  /** what the admin API reads and changes */
+  pool: Pool
   exchangeLog: ExchangeLog
   responses: KeptResponses
   routes: Routes
@@ -79,7 +90,7 @@ const REQUEST_TIMEOUT_MS = 120_000
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
-  const { settings, routes, callers, exchangeLog, responses, readiness, metrics } = deps
+  const { settings, routes, callers, pool, exchangeLog, responses, readiness, metrics } = deps
   const { admission, limits, cache } = deps
   const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
@@ -126,25 +137,25 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     done()
   })
 
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Headrace', version: settings.release },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-    },
-  })
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  await documentRoutes(app, settings.release)
   healthRoutes(app, { readiness })
   metricsRoute(app, { metrics, ...settings })
 
-  const onLookup = metrics.keyLookedUp.bind(metrics)
-  const keys = new KeyCache({ callers, adminKeyHash: settings.adminKeyHash, now, onLookup })
+  const identities = new Identities({
+    adminKeyHash: settings.adminKeyHash,
+    graceMs: settings.authGraceMs,
+    issuer: settings.issuer,
+    tables: callers,
+    now,
+    onLookup: metrics.keyLookedUp.bind(metrics),
+    logger: app.log,
+  })
   const answerDeps = { router, routes, metrics, limits, cache }
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })
     refuseWhileDraining(answers, readiness)
-    authenticate(answers, keys)
+    authenticate(answers, identities)
     admitRequests(answers, admission)
     chatRoutes(answers, answerDeps)
     completionRoutes(answers, answerDeps)
@@ -164,9 +175,17 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   app.register((listings: App, _options, done) => {
     refuseWhileDraining(listings, readiness)
-    authenticate(listings, keys)
+    authenticate(listings, identities)
     modelRoutes(listings, { routes })
     keptResponseRoutes(listings, { responses })
+    done()
+  })
+  app.register((administration: App, _options, done) => {
+    const onChange = identities.doubtAll.bind(identities)
+    authenticate(administration, identities)
+    adminProjectRoutes(administration, { pool, onChange })
+    adminKeyRoutes(administration, { pool, onChange })
+    adminAuditRoutes(administration, { pool })
     done()
   })
   return app

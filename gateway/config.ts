@@ -81,7 +81,11 @@ function unknownNames(env: NodeJS.ProcessEnv): string[] {
     })
 }
 
-function contradictions({ runtimeListen, runtimeToken }: Partial<Settings>): string[] {
+function contradictions(settings: Partial<Settings>): string[] {
+  return [...runtimeContradictions(settings), ...oidcContradictions(settings)]
+}
+
+function runtimeContradictions({ runtimeListen, runtimeToken }: Partial<Settings>): string[] {
   const url = runtimeListen?.startsWith('http:') ? URL.parse(runtimeListen) : null
   const host = url?.hostname.replace(/^\[(.*)\]$/, '$1')
   if (host === undefined || isLoopback(host) || runtimeToken) return []
@@ -89,4 +93,33 @@ function contradictions({ runtimeListen, runtimeToken }: Partial<Settings>): str
     `HEADRACE_RUNTIME_LISTEN is '${runtimeListen}', which other machines can reach; ` +
       `HEADRACE_RUNTIME_TOKEN has to be set then.`,
   ]
+}
+
+/** Tokens of one audience are handed to others too; a token for anybody would be a key for everybody. */
+function oidcContradictions(settings: Partial<Settings>): string[] {
+  const { oidcIssuer, oidcAudience, oidcJwksUrl } = settings
+  const problems: string[] = []
+  if (oidcIssuer && !oidcAudience) {
+    problems.push('HEADRACE_OIDC_ISSUER is set; HEADRACE_OIDC_AUDIENCE has to be set then.')
+  }
+  const given = { HEADRACE_OIDC_AUDIENCE: oidcAudience, HEADRACE_OIDC_JWKS_URL: oidcJwksUrl }
+  for (const [name, value] of Object.entries(given)) {
+    if (value && !oidcIssuer) {
+      problems.push(`${name} is set; HEADRACE_OIDC_ISSUER has to be set then.`)
+    }
+  }
+  const addresses = { HEADRACE_OIDC_ISSUER: oidcIssuer, HEADRACE_OIDC_JWKS_URL: oidcJwksUrl }
+  for (const [name, address] of Object.entries(addresses)) {
+    if (address && !isPrivateWay(address)) {
+      problems.push(
+        `${name} is '${address}'; whoever sits between could make keys of their own: allowed is https://.`,
+      )
+    }
+  }
+  return problems
+}
+
+function isPrivateWay(address: string): boolean {
+  const url = URL.parse(address)
+  return url?.protocol === 'https:' || isLoopback(url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '')
 }

@@ -11,12 +11,14 @@ import { buildApp } from './app.ts'
 import { LocalBackend } from './backends/local.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
+import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
 import { ExchangeLog } from './db/exchange-log.ts'
 import { SpendLog } from './db/spend-log.ts'
+import { findProjectOfCallers } from './db/projects.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
@@ -137,10 +139,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       bodyLimitBytes: settings.bodyLimitBytes,
       metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
       adminKeyHash: hashKey(adminKey.key),
+      authGraceMs: settings.authGraceS * 1000,
+      issuer: issuerOf(settings),
     },
     routes: declared.routes,
     defaultTarget: () => declared.routes.defaultTarget(),
-    callers: { findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash) },
+    callers: {
+      findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash),
+      findProject: (idOrName) => findProjectOfCallers(pool, idOrName),
+    },
+    pool,
     exchangeLog,
     responses,
     readiness,

@@ -60,6 +60,49 @@ export const SETTINGS = {
     about:
       'key that may call everything; without it one is made and kept in `<data dir>/admin-key`',
   }),
+  authGraceS: whole({
+    name: 'HEADRACE_AUTH_GRACE_S',
+    default: '3600',
+    about: 'seconds that known callers go on while PostgreSQL, or the issuer of tokens, is away',
+    min: 0,
+    max: 31_536_000,
+  }),
+  oidcIssuer: text({
+    name: 'HEADRACE_OIDC_ISSUER',
+    default: null,
+    about: 'OIDC issuer whose tokens are taken beside API keys',
+    allowed: 'an address that begins with https:// (http:// on loopback), as the tokens have it',
+    pattern: /^https?:\/\/\S+$/,
+  }),
+  oidcAudience: text({
+    name: 'HEADRACE_OIDC_AUDIENCE',
+    default: null,
+    about: 'audience that tokens have to be for; needed with an issuer',
+    allowed: 'a text without spaces',
+    pattern: /^\S+$/,
+  }),
+  oidcJwksUrl: text({
+    name: 'HEADRACE_OIDC_JWKS_URL',
+    default: null,
+    about: "address of the issuer's keys; without it what the issuer's discovery document says",
+    allowed: 'an address that begins with https:// (http:// on loopback)',
+    pattern: /^https?:\/\/\S+$/,
+  }),
+  oidcProjectClaim: claim(
+    'HEADRACE_OIDC_PROJECT_CLAIM',
+    'project',
+    "claim with the project's id or name; `a.b` is `b` within `a`",
+  ),
+  oidcRoleClaim: claim(
+    'HEADRACE_OIDC_ROLE_CLAIM',
+    'role',
+    'claim with the role, or a list that it is in; without it `caller`',
+  ),
+  oidcModelsClaim: claim(
+    'HEADRACE_OIDC_MODELS_CLAIM',
+    'models',
+    'claim with the models that may be asked, `*` for any characters; without it all',
+  ),
   databaseUrl: text({
     name: 'DATABASE_URL',
     default: null,
@@ -226,6 +269,11 @@ function text<Default extends string | null>({
   ...setting
 }: Described<Default> & { allowed: string; pattern: RegExp }): Setting<string, Default> {
   return { ...setting, read: (given) => (pattern.test(given) ? given : undefined) }
+}
+
+function claim(name: string, byDefault: string, about: string): Setting<string, string> {
+  const setting = { name, default: byDefault, about }
+  return text({ ...setting, allowed: 'the name of a claim', pattern: /^\S+$/ })
 }
 
 /** Short ones can be guessed; anything but visible ASCII can't be sent in a header. */

@@ -18,7 +18,7 @@ export interface Limits {
 }
 
 export interface Caller {
-  /** of the key; null for the holder of the admin key, who is in no table */
+  /** of the key, or made of a token's issuer and subject; null for the holder of the admin key, who is in no table */
   id: string | null
   name: string
   role: Role

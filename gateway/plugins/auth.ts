@@ -1,31 +1,43 @@
-// Asks every request of its routes for a key, and tells who calls.
+// Asks every request of its routes for a key or a token, and tells who calls.
 
 import type { IncomingHttpHeaders } from 'node:http'
 
 import { GatewayError } from '../errors.ts'
-import type { KeyCache } from './key-cache.ts'
+import type { Identities } from '../callers/identities.ts'
 import type { App } from '../request.ts'
 
-export function authenticate(app: App, keys: KeyCache) {
+export function authenticate(app: App, identities: Identities) {
   app.addHook('onRequest', async (request, reply) => {
-    const key = keyOf(request.headers)
-    const caller = key === null ? null : await keys.identify(key)
-    if (!caller) {
-      reply.header('www-authenticate', 'Bearer')
-      throw new GatewayError(
-        'invalid_api_key',
-        key === null
-          ? "You didn't provide an API key. Send it in a header: Authorization: Bearer YOUR_KEY."
-          : 'Incorrect API key provided: it is unknown here or was revoked.',
-      )
+    try {
+      const caller = await identify(request.headers, identities)
+      request.caller = caller
+      request.exchange?.calledBy(caller)
+    } catch (error) {
+      const isRefused = error instanceof GatewayError && error.kind.status === 401
+      if (isRefused) reply.header('www-authenticate', 'Bearer')
+      throw error
     }
-    request.caller = caller
-    request.exchange?.calledBy(caller)
   })
 }
 
-/** Anthropic's clients send theirs in a header of its own. */
-function keyOf(headers: IncomingHttpHeaders): string | null {
+async function identify(headers: IncomingHttpHeaders, identities: Identities) {
+  const credential = credentialOf(headers)
+  if (credential === null) {
+    throw new GatewayError(
+      'invalid_api_key',
+      "You didn't provide an API key. Send it in a header: Authorization: Bearer YOUR_KEY.",
+    )
+  }
+  const caller = await identities.identify(credential)
+  if (caller) return caller
+  throw new GatewayError(
+    'invalid_api_key',
+    'Incorrect API key provided: it is unknown here, was revoked, or belongs to an archived project.',
+  )
+}
+
+/** `Authorization` as OpenAI's clients send it, else `x-api-key`, as Anthropic's do. */
+function credentialOf(headers: IncomingHttpHeaders): string | null {
   const key = headers['x-api-key']
   return bearerToken(headers.authorization) ?? (typeof key === 'string' && key !== '' ? key : null)
 }

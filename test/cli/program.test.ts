@@ -27,7 +27,17 @@ test('every command explains itself with an example', async () => {
     'runtime',
     'keys create',
     'keys list',
+    'keys show',
+    'keys update',
+    'keys rotate',
     'keys revoke',
+    'projects create',
+    'projects list',
+    'projects show',
+    'projects update',
+    'projects archive',
+    'projects restore',
+    'audit',
   ]) {
     const { text, error } = await run([...command.split(' '), '--help'])
     assert.ok(error instanceof CommanderError && error.exitCode === 0)
@@ -45,8 +55,13 @@ test('help and release are told whatever the settings are', async () => {
 test('arguments that make no sense are refused with what is allowed', async () => {
   for (const [args, words] of [
     [['keys', 'create'], /missing required argument 'name'/],
-    [['keys', 'create', 'bot', '--role', 'king'], /Allowed choices are caller, admin/],
+    [['keys', 'create', 'bot', '--role', 'king'], /Allowed choices are caller, developer, admin/],
     [['keys', 'create', '\tbot'], /Allowed are letters, digits, spaces/],
+    [['keys', 'create', 'bot', '--requests-per-minute', '1.5'], /a whole number, or none/],
+    [['keys', 'create', 'bot', '--expires', 'soon'], /a while from now such as 30d, and never/],
+    [['keys', 'rotate', 'bot', '--overlap', '5'], /90s, 15m, 12h, 30d/],
+    [['keys', 'create', 'bot', '--tag', 'x'], /Allowed is name=value/],
+    [['audit', '--since', 'never'], /Allowed is a time such as/],
     [['serve', '--port', '1'], /unknown option '--port'/],
   ] as const) {
     const { text, error } = await run([...args])

@@ -104,6 +104,7 @@ test('a client that leaves while its key is checked costs the engine nothing', a
       asked()
       return found
     },
+    findProject: () => Promise.resolve(null),
   }
   const { url, runtime, log } = await startGateway(t, { deps: { callers } })
   const leave = post(url, CHAT)

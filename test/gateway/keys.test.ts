@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 import OpenAI from 'openai'
 
-import { KeyCache } from '../../gateway/plugins/key-cache.ts'
+import { KeyCache } from '../../gateway/callers/key-cache.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
 import type { Caller } from '../../gateway/callers/caller.ts'
 import { ADMIN_KEY, CHAT, startGateway, TableOfKeys } from '../support/gateway.ts'
@@ -20,6 +20,7 @@ function startKeys() {
   const keys = new KeyCache({
     callers: table,
     adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
+    graceMs: 3_600_000,
     now: () => clock.ms,
   })
   return { clock, table, keys }

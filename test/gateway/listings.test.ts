@@ -31,6 +31,12 @@ test('the OpenAPI document describes every route', async (t) => {
   }
   assert.equal(document.openapi, '3.1.0')
   assert.deepEqual(Object.keys(document.paths).sort(), [
+    '/admin/audit',
+    '/admin/keys',
+    '/admin/keys/{key}',
+    '/admin/keys/{key}/rotate',
+    '/admin/projects',
+    '/admin/projects/{project}',
     '/healthz',
     '/metrics',
     '/readyz',

@@ -8,6 +8,7 @@ import OpenAI from 'openai'
 
 import { buildApp } from '../../gateway/app.ts'
 import { LocalBackend } from '../../gateway/backends/local.ts'
+import { createPool } from '../../gateway/db/pool.ts'
 import { Metrics } from '../../gateway/metrics.ts'
 import { Router } from '../../gateway/routing/router.ts'
 import { StoredRoutes } from '../../gateway/routing/routes.ts'
@@ -19,6 +20,7 @@ import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
 import type { Caller } from '../../gateway/callers/caller.ts'
+import type { CallersProject } from '../../gateway/callers/project-memory.ts'
 import type { ExchangeRecord } from '../../gateway/exchange.ts'
 import type { KnownVersion, Versions } from '../../gateway/versions.ts'
 
@@ -79,9 +81,13 @@ const keepsNothing = new KeptResponses({
   logger: recordLog().logger,
 })
 
+/** Nothing connects to it before somebody asks. */
+const noDatabase = createPool({ host: '/nowhere' }, recordLog().logger)
+
 /** The table of keys, as a map that can be taken away. */
 export class TableOfKeys {
   readonly rows = new Map<string, Caller>()
+  readonly projects = new Map<string, CallersProject>()
   isAway = false
   lookups = 0
 
@@ -102,6 +108,11 @@ export class TableOfKeys {
     await new Promise((resolve) => setImmediate(resolve))
     if (this.isAway) throw new Error('connection refused')
     return this.rows.get(keyHash.toString('hex')) ?? null
+  }
+
+  findProject(name: string): Promise<CallersProject | null> {
+    if (this.isAway) return Promise.reject(new Error('connection refused'))
+    return Promise.resolve(this.projects.get(name) ?? null)
   }
 }
 
@@ -138,10 +149,13 @@ export async function startGateway(
       bodyLimitBytes: 64 * 1024,
       metricsToken: null,
       adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
+      authGraceMs: 3_600_000,
+      issuer: null,
       ...settings,
     },
     routes: new StoredRoutes(versions, new LocalBackend({ runtime, loadWaitMs })),
     callers: keys,
+    pool: noDatabase,
     exchangeLog: log,
     responses: keepsNothing,
     readiness,

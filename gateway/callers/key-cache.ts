@@ -14,11 +14,12 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 
 import { GatewayError } from '../errors.ts'
-import { ADMIN } from '../callers/caller.ts'
-import type { Caller } from '../callers/caller.ts'
+import { ADMIN } from './caller.ts'
+import { inTime } from './in-time.ts'
+import type { Caller } from './caller.ts'
 
 export interface Callers {
-  /** @param keyHash SHA-256 of the key; null where no such key is valid */
+  /** @param keyHash SHA-256 of the key; null where there is no such key, the caller also where it has expired */
   findByKeyHash(keyHash: Buffer): Promise<Caller | null>
 }
 
@@ -26,6 +27,9 @@ export interface KeyCacheOptions {
   callers: Callers
   /** SHA-256 of the admin key */
   adminKeyHash: Buffer
+  /** how long a known key goes on while the table can't be asked */
+  graceMs: number
+  /** milliseconds since 1970, monotonic */
   now: () => number
   /** told how each look-up in the table ended */
   onLookup?: (result: 'found' | 'unknown' | 'failed') => void
@@ -35,8 +39,6 @@ export interface KeyCacheOptions {
 const KEY_PREFIX = 'hr_'
 /** how long an answer of the table is believed: a revoked key is refused after at most this */
 const FRESH_MS = 5_000
-/** how long a known key goes on while the table can't be asked */
-const KEPT_MS = 60 * 60_000
 /** how long the table is left alone after a failed look-up, where there is an old answer to go by */
 const AWAY_MS = 1_000
 /** a table that has not answered by then is as good as away */
@@ -50,6 +52,7 @@ const MAX_STRANGERS_WAITING = 1_000
 
 interface Known {
   caller: Caller
+  /** when the table was asked */
   checkedMs: number
 }
 
@@ -60,6 +63,8 @@ export class KeyCache {
   readonly #wrong = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   readonly #lookups = new Map<string, Promise<Caller | null>>()
   #awayUntilMs = 0
+  /** what was found until then is not believed without asking again */
+  #doubtedMs = -Infinity
   #strangers = 0
   readonly #waitingStrangers: (() => void)[] = []
 
@@ -69,29 +74,47 @@ export class KeyCache {
 
   /**
    * @returns null for a key that is wrong or revoked
-   * @throws GatewayError `key_check_unavailable` where nobody can say
+   * @throws GatewayError `expired_api_key`; `key_check_unavailable` where nobody can say
    */
   async identify(key: string): Promise<Caller | null> {
     const digest = hash('sha256', key, 'buffer')
     if (timingSafeEqual(digest, this.#options.adminKeyHash)) return ADMIN
     if (!key.startsWith(KEY_PREFIX)) return null
-
-    const id = digest.toString('base64')
-    const now = this.#options.now()
-    const known = this.#known.get(id)
-    if (known) {
-      if (now - known.checkedMs < FRESH_MS) return known.caller
-      return this.#recheck(id, digest, known)
+    const caller = await this.#find(digest)
+    // Here and not in SQL, so that a key expires on time although it is remembered.
+    if (caller?.expiresAt && caller.expiresAt.getTime() <= this.#options.now()) {
+      throw new GatewayError(
+        'expired_api_key',
+        `This API key expired at ${caller.expiresAt.toISOString()}.`,
+      )
     }
+    return caller
+  }
+
+  /** Keys were changed: each is asked for again before it is believed. Known ones stay known while the table is away. */
+  doubtAll() {
+    this.#doubtedMs = this.#options.now()
+    this.#lookups.clear()
+  }
+
+  async #find(digest: Buffer): Promise<Caller | null> {
+    const id = digest.toString('base64')
+    const known = this.#known.get(id)
+    if (known)
+      return this.#isFresh(known.checkedMs) ? known.caller : this.#recheck(id, digest, known)
     const wrongSince = this.#wrong.get(id)
-    if (wrongSince !== undefined && now - wrongSince < FRESH_MS) return null
+    if (wrongSince !== undefined && this.#isFresh(wrongSince)) return null
     return this.#meet(id, digest)
   }
 
+  #isFresh(checkedMs: number): boolean {
+    return checkedMs > this.#doubtedMs && this.#options.now() - checkedMs < FRESH_MS
+  }
+
   async #recheck(id: string, digest: Buffer, known: Known): Promise<Caller | null> {
-    const now = this.#options.now()
-    const isKept = now - known.checkedMs < KEPT_MS
-    if (isKept && now < this.#awayUntilMs) return known.caller
+    const { now, graceMs } = this.#options
+    const isKept = now() - known.checkedMs < graceMs
+    if (isKept && now() < this.#awayUntilMs) return known.caller
     try {
       return await this.#lookUp(id, digest)
     } catch (error) {
@@ -126,7 +149,10 @@ export class KeyCache {
   #lookUp(id: string, digest: Buffer): Promise<Caller | null> {
     let lookup = this.#lookups.get(id)
     if (!lookup) {
-      lookup = this.#ask(id, digest).finally(() => this.#lookups.delete(id))
+      const asked = this.#ask(id, digest).finally(() => {
+        if (this.#lookups.get(id) === asked) this.#lookups.delete(id)
+      })
+      lookup = asked
       this.#lookups.set(id, lookup)
     }
     return lookup
@@ -134,14 +160,16 @@ export class KeyCache {
 
   async #ask(id: string, digest: Buffer): Promise<Caller | null> {
     const { callers, now, onLookup } = this.#options
+    const askedMs = now()
     try {
-      const caller = await inTime(callers.findByKeyHash(digest))
+      const lookup = callers.findByKeyHash(digest)
+      const caller = await inTime(lookup, LOOKUP_TIMEOUT_MS, 'The table of keys')
       if (caller) {
         this.#wrong.delete(id)
-        this.#known.set(id, { caller, checkedMs: now() })
+        this.#known.set(id, { caller, checkedMs: askedMs })
       } else {
         this.#known.delete(id)
-        this.#wrong.set(id, now())
+        this.#wrong.set(id, askedMs)
       }
       onLookup?.(caller ? 'found' : 'unknown')
       return caller
@@ -150,19 +178,6 @@ export class KeyCache {
       onLookup?.('failed')
       throw unavailable("The key can't be checked at the moment.", error)
     }
-  }
-}
-
-async function inTime<T>(lookup: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new Error(`The table of keys did not answer within ${LOOKUP_TIMEOUT_MS} ms.`)),
-    LOOKUP_TIMEOUT_MS,
-  )
-  try {
-    return await Promise.race([lookup, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -1,0 +1,93 @@
+// Keys, projects and the audit log on the command line, on a real PostgreSQL.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
+import { lockDataFolder } from '../../gateway/data-folder.ts'
+import { makeFolder } from '../support/folder.ts'
+import { defer } from '../support/lasting.ts'
+import { recordLog } from '../support/logger.ts'
+import { runHeadrace } from '../support/process.ts'
+import type { TestContext } from 'node:test'
+
+async function startDatabase(t: TestContext) {
+  const dataDir = await makeFolder(t)
+  const lock = await lockDataFolder(dataDir, 'server')
+  const { logger } = recordLog()
+  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
+  defer(t, async () => {
+    await server.stop()
+    lock.release()
+  })
+  return async (...args: string[]) => {
+    const ended = await runHeadrace(t, args, { env: { HEADRACE_DATA_DIR: dataDir } })
+    return { ...ended, text: ended.stdout + ended.stderr }
+  }
+}
+
+const parse = (text: string) => JSON.parse(text) as Record<string, unknown>
+
+test('keys have all their fields on the command line, and the audit log says that it was it', async (t) => {
+  const run = await startDatabase(t)
+  const project = await run('projects', 'create', 'search', '--monthly-usd', '500')
+  assert.equal(project.text, 'search is made.\n')
+
+  const limits = ['--requests-per-minute', '60', '--daily-usd', '2.5']
+  const fields = ['--models', 'guide,small-*', '--expires', '30d', '--cache-seconds', '60']
+  const made = parse(
+    (
+      await run(
+        ...['keys', 'create', 'bot', '--project', 'search', '--role', 'developer', '--json'],
+        ...[...limits, ...fields, '--tag', 'team=a', '--tag', 'stage=test'],
+      )
+    ).stdout,
+  )
+  assert.match(String(made['key']), /^hr_[\w-]{43}$/)
+  assert.deepEqual(made['limits'], { requests_per_minute: 60, daily_usd: 2.5 })
+  assert.deepEqual(made['allowed_models'], ['guide', 'small-*'])
+  assert.deepEqual(made['tags'], { team: 'a', stage: 'test' })
+  const days = (Date.parse(String(made['expires_at'])) - Date.now()) / 86_400_000
+  assert.ok(days > 29.9 && days <= 30, String(days))
+
+  const changes = ['--daily-usd', 'none', '--models', 'all', '--expires', 'never', '--tag', 'team=']
+  assert.equal((await run('keys', 'update', 'bot', ...changes)).text, 'bot is changed.\n')
+  const shown = parse((await run('keys', 'show', 'bot')).stdout)
+  assert.deepEqual(shown['limits'], { requests_per_minute: 60 })
+  assert.deepEqual([shown['allowed_models'], shown['expires_at']], [null, null])
+  assert.deepEqual(shown['tags'], { stage: 'test' })
+
+  const rotated = await run('keys', 'rotate', 'bot', '--overlap', '12h')
+  assert.match(rotated.stdout, /^hr_[\w-]{43}\n$/)
+  assert.notEqual(rotated.stdout.trim(), made['key'])
+
+  const audit = await run('audit', '--target', 'bot', '--json')
+  const entries = JSON.parse(audit.stdout) as { action: string; actor: { via: string } }[]
+  assert.deepEqual(
+    entries.map(({ action, actor }) => [action, actor.via]),
+    [
+      ['key.rotate', 'command_line'],
+      ['key.update', 'command_line'],
+      ['key.create', 'command_line'],
+    ],
+  )
+  const table = await run('audit')
+  assert.match(table.stdout, /command line +key\.update +bot +allowed_models, expires_at, limits, tags/)
+  for (const secret of [String(made['key']), rotated.stdout.trim()]) {
+    assert.ok(!(audit.text + table.text + JSON.stringify(shown)).includes(secret))
+  }
+})
+
+test('what is not there is named, and nothing is changed', async (t) => {
+  const run = await startDatabase(t)
+  for (const [args, words] of [
+    [['keys', 'show', 'nobody'], /no valid key with the id or name 'nobody'/],
+    [['keys', 'create', 'bot', '--project', 'none such'], /no project with the id or name/],
+    [['projects', 'archive', 'nothing'], /no project with the id or name 'nothing'/],
+  ] as const) {
+    const { code, stderr } = await run(...args)
+    assert.equal(code, 1)
+    assert.match(stderr, words)
+  }
+  assert.equal((await run('audit')).stdout, 'Nothing was changed.\n')
+})
