@@ -13,6 +13,13 @@ export interface ExchangeLog {
   append(record: ExchangeRecord): void
 }
 
+/**
+ * Rows in a minute for requests whose caller is not known: enough to see what comes, and no way for who has no key to
+ * fill the table. The metrics count them all.
+ */
+const MAX_STRANGERS_PER_MINUTE = 100
+const MINUTE_MS = 60_000
+
 export interface ExchangeDeps {
   exchangeLog: ExchangeLog
   metrics: Metrics
@@ -25,6 +32,16 @@ export interface ExchangeDeps {
 const MAX_MODEL_CHARACTERS = 256
 
 export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: ExchangeDeps) {
+  let minuteMs = -Infinity
+  let strangers = 0
+  const hasRoomForStranger = () => {
+    if (now() - minuteMs >= MINUTE_MS) {
+      minuteMs = now()
+      strangers = 0
+    }
+    return ++strangers <= MAX_STRANGERS_PER_MINUTE
+  }
+
   app.addHook('onRequest', (request, reply, done) => {
     const exchange = new Exchange(
       request.id,
@@ -41,6 +58,7 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
       open.delete(exchange)
       if (!record) return
       metrics.closed(record)
+      if (record.callerName === null && !hasRoomForStranger()) return
       try {
         exchangeLog.append(record)
       } catch (error) {

@@ -35,14 +35,11 @@ test('keys have all their fields on the command line, and the audit log says tha
 
   const limits = ['--requests-per-minute', '60', '--daily-usd', '2.5']
   const fields = ['--models', 'guide,small-*', '--expires', '30d', '--cache-seconds', '60']
-  const made = parse(
-    (
-      await run(
-        ...['keys', 'create', 'bot', '--project', 'search', '--role', 'developer', '--json'],
-        ...[...limits, ...fields, '--tag', 'team=a', '--tag', 'stage=test'],
-      )
-    ).stdout,
+  const more = ['--role', 'developer', '--tag', 'team=a', '--tag', 'stage=test', '--json']
+  const created = await run(
+    ...['keys', 'create', 'bot', '--project', 'search'].concat(limits, fields, more),
   )
+  const made = parse(created.stdout)
   assert.match(String(made['key']), /^hr_[\w-]{43}$/)
   assert.deepEqual(made['limits'], { requests_per_minute: 60, daily_usd: 2.5 })
   assert.deepEqual(made['allowed_models'], ['guide', 'small-*'])
@@ -72,7 +69,10 @@ test('keys have all their fields on the command line, and the audit log says tha
     ],
   )
   const table = await run('audit')
-  assert.match(table.stdout, /command line +key\.update +bot +allowed_models, expires_at, limits, tags/)
+  assert.match(
+    table.stdout,
+    /command line +key\.update +bot +allowed_models, expires_at, limits, tags/,
+  )
   for (const secret of [String(made['key']), rotated.stdout.trim()]) {
     assert.ok(!(audit.text + table.text + JSON.stringify(shown)).includes(secret))
   }

@@ -77,3 +77,22 @@ test('what is presumed for help texts is the default where a setting is wrong', 
   assert.equal(settings.port, 8080)
   assert.equal(settings.precision, 'int4')
 })
+
+test('an issuer of tokens needs an audience, and a way that nobody can sit on', () => {
+  const right = {
+    HEADRACE_OIDC_ISSUER: 'https://login.example/tenant',
+    HEADRACE_OIDC_AUDIENCE: 'headrace',
+  }
+  assert.deepEqual(problemsOf(right), [])
+  assert.deepEqual(problemsOf({ ...right, HEADRACE_OIDC_ISSUER: 'http://127.0.0.1:9000' }), [])
+  assert.match(
+    problemsOf({ ...right, HEADRACE_OIDC_JWKS_URL: 'http://login.example/keys' }).join(),
+    /HEADRACE_OIDC_JWKS_URL is 'http:\/\/login.example\/keys'; .* allowed is https:\/\//,
+  )
+  assert.deepEqual(problemsOf({ HEADRACE_OIDC_ISSUER: right.HEADRACE_OIDC_ISSUER }), [
+    'HEADRACE_OIDC_ISSUER is set; HEADRACE_OIDC_AUDIENCE has to be set then.',
+  ])
+  assert.deepEqual(problemsOf({ HEADRACE_OIDC_AUDIENCE: 'headrace' }), [
+    'HEADRACE_OIDC_AUDIENCE is set; HEADRACE_OIDC_ISSUER has to be set then.',
+  ])
+})

@@ -93,6 +93,40 @@ test('while the table is away known keys go on for an hour, and the rest is 503,
   assert.equal(await keys.identify(KEY), CALLER)
 })
 
+test('the grace of known keys is as long as the settings say', async (t) => {
+  const clock = { ms: 1_000_000 }
+  const settings = { authGraceMs: 10_000 }
+  const { client, keys } = await startGateway(t, { settings, deps: { now: () => clock.ms } })
+  await client.models.list()
+  keys.isAway = true
+  clock.ms += 9_000
+  await client.models.list()
+  clock.ms += 1_001
+  await assert.rejects(client.models.list(), { status: 503, code: 'key_check_unavailable' })
+})
+
+test('a key expires on time, remembered or not, and says so', async (t) => {
+  const clock = { ms: 1_000_000 }
+  const { client, keys } = await startGateway(t, { deps: { now: () => clock.ms } })
+  const expiresAt = new Date(1_002_000)
+  keys.rows.set(hash('sha256', 'hr_short', 'hex'), { ...CALLER, expiresAt })
+  const short = client.withOptions({ apiKey: 'hr_short' })
+  await short.models.list()
+  clock.ms += 2_000
+  const expired = { status: 401, code: 'expired_api_key', message: /1970-01-01T00:16:42.000Z/ }
+  await assert.rejects(short.models.list(), expired)
+  keys.isAway = true
+  clock.ms += 5_000
+  await assert.rejects(short.models.list(), expired)
+})
+
+test('a key may come as Anthropic sends it', async (t) => {
+  const { url } = await startGateway(t)
+  const list = (key: string) => fetch(`${url}/v1/models`, { headers: { 'x-api-key': key } })
+  assert.equal((await list(ADMIN_KEY)).status, 200)
+  assert.equal((await list('hr_wrong')).status, 401)
+})
+
 test('a table that is away makes a new key 503 over HTTP, and the admin key works', async (t) => {
   const { client, keys } = await startGateway(t)
   keys.isAway = true

@@ -58,7 +58,6 @@ export const NullableTime = Type.Unsafe<string | null>({
   format: 'date-time',
   title: 'a time such as 2027-01-31T00:00:00Z',
 })
-export const nullable = <T>(schema: object) => Type.Unsafe<T | null>({ ...schema })
 
 /** @throws GatewayError where it is no time with a zone */
 export function readTime(text: string, param: string): Date {
