@@ -23,6 +23,13 @@ export interface MemoryCountersOptions {
   /** milliseconds since 1970, monotonic */
   now: () => number
   readSpent: ReadSpent
+  /** told what was found written down */
+  onReconciled?: (spent: Spent[]) => void
+}
+
+export interface Spent {
+  claim: BudgetClaim
+  spent: number
 }
 
 const SWEEP_MS = 60_000
@@ -113,10 +120,13 @@ export class MemoryCounters implements Counters {
   }
 
   /** Raises what was counted to what was written down. @returns the latter; null where it can't be read */
-  async reconcile(): Promise<{ claim: BudgetClaim; spent: number }[] | null> {
+  async reconcile(): Promise<Spent[] | null> {
     const { budgets } = this
     const totals = budgets.length > 0 ? await this.#options.readSpent(budgets) : []
-    return totals && budgets.map((claim, index) => this.#raise(claim, totals[index] ?? 0))
+    if (!totals) return null
+    const spent = budgets.map((claim, index) => this.#raise(claim, totals[index] ?? 0))
+    this.#options.onReconciled?.(spent)
+    return spent
   }
 
   close(): Promise<void> {
@@ -124,7 +134,7 @@ export class MemoryCounters implements Counters {
     return Promise.resolve()
   }
 
-  #raise(claim: BudgetClaim, spent: number) {
+  #raise(claim: BudgetClaim, spent: number): Spent {
     const budget = this.#budgetOf(claim)
     budget.base = Math.max(budget.base, spent - budget.own)
     return { claim, spent }

@@ -10,12 +10,11 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 
-import { RECONCILE_MS } from './counters.ts'
 import { MemoryCounters } from './memory-counters.ts'
 import { BEAT_MS, createScripts } from './scripts.ts'
 import type { BudgetClaim, Claim } from './claim.ts'
 import type { Counters, Hold, Taken } from './counters.ts'
-import type { MemoryCountersOptions } from './memory-counters.ts'
+import type { MemoryCountersOptions, Spent } from './memory-counters.ts'
 import type { Known, Scripts } from './scripts.ts'
 import type { Logger } from '../logger.ts'
 import type { Redis } from '../redis.ts'
@@ -43,7 +42,7 @@ export class RedisCounters implements Counters {
   readonly #options: RedisCountersOptions
   readonly #image: MemoryCounters
   readonly #scripts: Scripts
-  readonly #timers: NodeJS.Timeout[]
+  readonly #timer: NodeJS.Timeout
   readonly #open = new Set<SharedHold>()
   #me: string = randomUUID()
   #replicas = 1
@@ -59,14 +58,14 @@ export class RedisCounters implements Counters {
   constructor(options: RedisCountersOptions) {
     const { redis } = options
     this.#options = options
-    this.#image = new MemoryCounters(options)
+    this.#image = new MemoryCounters({
+      ...options,
+      onReconciled: (spent) => this.#raise(spent),
+    })
     this.#scripts = createScripts(redis)
     redis.on('ready', () => void this.beat())
     redis.on('close', () => this.#lost(new Error('The connection was closed.')))
-    this.#timers = [
-      setInterval(() => void this.beat(), BEAT_MS).unref(),
-      setInterval(() => void this.#reconcile(), RECONCILE_MS).unref(),
-    ]
+    this.#timer = setInterval(() => void this.beat(), BEAT_MS).unref()
   }
 
   get replicas(): number {
@@ -108,7 +107,7 @@ export class RedisCounters implements Counters {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer)
+    clearInterval(this.#timer)
     const wasUp = this.#state === 'up'
     this.#state = 'closed'
     await this.#image.close()
@@ -218,12 +217,10 @@ export class RedisCounters implements Counters {
     this.#hasBeenUp = true
   }
 
-  async #reconcile(): Promise<void> {
-    if (this.#state !== 'up') return
-    const spent = await this.#image.reconcile()
-    if (!spent || spent.length === 0) return
-    const known = spent.map(({ claim, spent }) => ({ claim, spent }))
-    await this.#scripts.sync(this.#me, this.#me, known).catch((error: unknown) => this.#lost(error))
+  /** Raises what everybody counts to what was written down. */
+  #raise(spent: Spent[]): void {
+    if (this.#state !== 'up' || spent.length === 0) return
+    this.#scripts.sync(this.#me, this.#me, spent).catch((error: unknown) => this.#lost(error))
   }
 
   #lost(error: unknown): void {
@@ -238,10 +235,7 @@ export class RedisCounters implements Counters {
 }
 
 /** What a new name has to be known by: all that runs, and all that was spent. */
-function knownOf(
-  open: SharedHold[],
-  spent: { claim: BudgetClaim; spent: number }[] | null,
-): Known[] {
+function knownOf(open: SharedHold[], spent: Spent[] | null): Known[] {
   const known = new Map<string, Known>()
   for (const { claim, spent: atLeast } of spent ?? []) {
     known.set(claim.key, { claim, spent: atLeast })

@@ -4,6 +4,7 @@ import test from 'node:test'
 import { Admission } from '../../../gateway/limits/admission.ts'
 import { CHAT, KEY, startGateway } from '../../support/gateway.ts'
 import { callerWith, until } from '../../support/limits.ts'
+import { answerWith, delta, started, stuck } from '../../support/scripted-runtime.ts'
 import type { Limits as CallerLimits } from '../../../gateway/callers/caller.ts'
 import type { GatewayOptions } from '../../support/gateway.ts'
 import type { TestContext } from 'node:test'
@@ -57,28 +58,35 @@ test('a caller sees what is left of its limits, and 429 with when to come back b
 })
 
 test('streams say what is left too, and what they did not use is given back when they close', async (t) => {
-  const { ask } = await startLimited(t, { tokensPerMinute: 60, concurrentRequests: 1 })
-  for (let i = 0; i < 2; i++) {
+  const { ask, log } = await startLimited(t, { tokensPerMinute: 60, concurrentRequests: 1 })
+  for (let i = 1; i <= 2; i++) {
     const answer = await ask({ stream: true })
     assert.equal(answer.status, 200)
     assert.ok(Number(answer.headers.get('x-ratelimit-remaining-tokens')) >= 0)
     assert.match(await answer.text(), /\[DONE\]/)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await log.first(i)
   }
 })
 
-test('a client that leaves makes room for the next request', async (t) => {
-  const { ask, post } = await startLimited(t, { concurrentRequests: 1 })
-  const leaving = new AbortController()
-  const left = post(
-    '/v1/chat/completions',
-    { ...CHAT, stream: true },
-    { signal: leaving.signal },
-  ).catch(() => null)
-  leaving.abort()
-  await left
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  assert.equal((await ask()).status, 200)
+test('a client that leaves makes room for the next request, and is charged for what it got', async (t) => {
+  const { ask, client, runtime, log } = await startLimited(t, {
+    concurrentRequests: 1,
+    tokensPerMinute: 1_000,
+  })
+  runtime.script = async function* (_request, signal) {
+    yield started()
+    yield delta('One')
+    await stuck(signal)
+  }
+  const stream = await client.chat.completions.create({ ...CHAT, stream: true })
+  assert.equal((await ask()).status, 429)
+  for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
+  await log.first(2)
+  runtime.script = () => answerWith(['Hello'])
+  const next = await ask()
+  assert.equal(next.status, 200)
+  // Seven tokens of its prompt and one of its answer; then five (estimated) and twenty are reserved.
+  assert.equal(next.headers.get('x-ratelimit-remaining-tokens'), String(1_000 - 8 - 25))
 })
 
 test('an equal question is answered from the cache, costs no limit, and is in the log', async (t) => {
