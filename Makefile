@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench limits-proof clean
+.PHONY: help serve test check format bench bench-gateway limits-proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,9 @@ bench: $(INSTALLED) ## measure speed, memory and quality
 
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
+
+bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside other gateways
+	@$(NODE) test/bench/overhead/main.ts $(ARGS)
 
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache
