@@ -11,6 +11,7 @@ import { anthropicErrorBody } from './dialects/anthropic/error.ts'
 import { admitRequests } from './plugins/admission.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
+import { tellDatabaseAway } from './plugins/database-away.ts'
 import { documentRoutes } from './plugins/docs.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
@@ -183,6 +184,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.register((administration: App, _options, done) => {
     const onChange = identities.doubtAll.bind(identities)
     authenticate(administration, identities)
+    tellDatabaseAway(administration)
     adminProjectRoutes(administration, { pool, onChange })
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })

@@ -10,7 +10,8 @@ import { resolve } from 'node:path'
 
 import { nearestName } from './nearest-name.ts'
 import { SETTINGS } from './settings.ts'
-import type { Setting, Settings } from './settings.ts'
+import type { Setting } from './setting-kinds.ts'
+import type { Settings } from './settings.ts'
 
 export class ConfigError extends Error {
   override name = 'ConfigError'

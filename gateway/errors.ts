@@ -81,6 +81,7 @@ const ERRORS = {
   name_taken: refused(409),
   key_revoked: refused(409),
   project_archived: refused(409),
+  database_unavailable: unavailable('failed', 1),
   // the house
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),

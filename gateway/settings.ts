@@ -7,23 +7,18 @@
 //
 // Adding a setting: an entry here, and its line in the README's table.
 
+import {
+  claim,
+  oneOf,
+  readRuntimeUrl,
+  readRuntimeUrls,
+  secret,
+  text,
+  whole,
+} from './setting-kinds.ts'
 import { DEFAULT_PRECISION, PRECISIONS } from '../models/manifest.ts'
+import type { Setting } from './setting-kinds.ts'
 import type { Precision } from '../models/manifest.ts'
-
-export interface Setting<T, Default extends string | null = string | null> {
-  /** name of the variable */
-  name: string
-  /** as it would be written in the environment; null where there is none */
-  default: Default
-  /** what it is, for the README */
-  about: string
-  /** end of the sentence "allowed is …" */
-  allowed: string
-  /** never shown */
-  isSecret?: boolean
-  /** undefined where the text is not allowed */
-  read: (text: string) => T | undefined
-}
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -261,65 +256,3 @@ export const SETTINGS = {
 export type Settings = { [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> }
 
 type Value<S> = S extends Setting<infer T, infer Default> ? T | Extract<Default, null> : never
-
-type Described<Default extends string | null> = Omit<Setting<unknown, Default>, 'read' | 'allowed'>
-
-function text<Default extends string | null>({
-  pattern,
-  ...setting
-}: Described<Default> & { allowed: string; pattern: RegExp }): Setting<string, Default> {
-  return { ...setting, read: (given) => (pattern.test(given) ? given : undefined) }
-}
-
-function claim(name: string, byDefault: string, about: string): Setting<string, string> {
-  const setting = { name, default: byDefault, about }
-  return text({ ...setting, allowed: 'the name of a claim', pattern: /^\S+$/ })
-}
-
-/** Short ones can be guessed; anything but visible ASCII can't be sent in a header. */
-function secret(setting: Described<null>): Setting<string, null> {
-  return text({
-    ...setting,
-    isSecret: true,
-    allowed: 'at least 16 visible ASCII characters',
-    pattern: /^[\x21-\x7e]{16,}$/,
-  })
-}
-
-function whole<Default extends string | null>({
-  min,
-  max,
-  ...setting
-}: Described<Default> & { min: number; max: number }): Setting<number, Default> {
-  return {
-    ...setting,
-    allowed: `a whole number from ${min} to ${max}`,
-    read: (given) => {
-      const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN
-      return value >= min && value <= max ? value : undefined
-    },
-  }
-}
-
-function oneOf<Value extends string>({
-  values,
-  ...setting
-}: Described<Value> & { values: readonly Value[] }): Setting<Value, string> {
-  return {
-    ...setting,
-    allowed: `one of ${values.join(', ')}`,
-    read: (given) => values.find((value) => value === given),
-  }
-}
-
-function readRuntimeUrls(given: string): string[] | undefined {
-  const urls = given.split(',').map((part) => readRuntimeUrl(part.trim()))
-  return urls.every((url) => url !== undefined) ? urls : undefined
-}
-
-function readRuntimeUrl(given: string): string | undefined {
-  if (given.startsWith('unix:/')) return given
-  const url = URL.parse(given)
-  const isPlain = url?.pathname === '/' && !url.search && !url.hash && !url.username
-  return url?.protocol === 'http:' && isPlain ? given : undefined
-}

@@ -11,6 +11,7 @@ import { projectBody } from '../dialects/admin/project.ts'
 import { recordChange } from '../db/audit.ts'
 import { findProject, insertProject, lockProject, updateProject } from '../db/projects.ts'
 import { inTransaction, isUniqueViolation } from '../db/transaction.ts'
+import type { Caller } from '../callers/caller.ts'
 import type { Actor } from '../db/audit.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
 import type { Project } from '../db/projects.ts'
@@ -72,6 +73,20 @@ export async function getProject(db: Queryable, idOrName: string): Promise<Proje
   const project = await findProject(db, idOrName)
   if (!project) throw noProject(idOrName)
   return project
+}
+
+/**
+ * The same for whoever may see only their own.
+ * @throws GatewayError `project_not_found`, also for one of others: what they have is not to be found out by trying
+ */
+export async function getVisibleProject(
+  db: Queryable,
+  caller: Caller,
+  idOrName: string,
+): Promise<Project> {
+  const project = await getProject(db, idOrName)
+  if (caller.role === 'admin' || caller.project?.id === project.id) return project
+  throw noProject(idOrName)
 }
 
 async function change(

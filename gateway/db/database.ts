@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { isAway } from './away.ts'
 import { EmbeddedPostgres } from './embedded.ts'
 import { migrate } from './migrate.ts'
 import { createPool } from './pool.ts'
@@ -66,7 +67,7 @@ async function untilReachable(
         return
       } catch (error) {
         const reason = reasonOf(error)
-        if (performance.now() > deadline || !isPassing(error)) {
+        if (performance.now() > deadline || !isAway(error)) {
           throw new Error(`PostgreSQL at ${mask(databaseUrl)} can't be used: ${reason}.`, {
             cause: error,
           })
@@ -78,15 +79,6 @@ async function untilReachable(
   } finally {
     await pool.end()
   }
-}
-
-const NOT_UP = ['ECONNREFUSED', 'ENOENT', 'EAI_AGAIN', 'ENOTFOUND', 'ETIMEDOUT', 'ECONNRESET']
-/** PostgreSQL is starting up or shutting down, or has no connection to spare. */
-const NOT_YET = ['57P03', '57P01', '53300']
-
-function isPassing(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return NOT_UP.includes(code) || NOT_YET.includes(code)
 }
 
 function reasonOf(error: unknown): string {

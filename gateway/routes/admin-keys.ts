@@ -12,7 +12,7 @@ import {
   revokeKey,
   rotateKey,
 } from '../administration/keys.ts'
-import { getProject } from '../administration/projects.ts'
+import { getVisibleProject } from '../administration/projects.ts'
 import { listApiKeys } from '../db/api-keys.ts'
 import {
   KeyBody,
@@ -88,9 +88,11 @@ export function adminKeyRoutes(app: App, { pool, onChange }: AdminDeps) {
     },
     async (request) => {
       const { project, revoked } = request.query
+      const caller = callerOf(request)
       const filter = {
-        visibleTo: scopeOf(callerOf(request)),
-        projectId: project === undefined ? undefined : (await getProject(pool, project)).id,
+        visibleTo: scopeOf(caller),
+        projectId:
+          project === undefined ? undefined : (await getVisibleProject(pool, caller, project)).id,
         withRevoked: revoked === 'true',
       }
       return listBody(await listApiKeys(pool, filter, readPage(request.query)), keyBody)

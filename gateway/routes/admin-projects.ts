@@ -4,7 +4,7 @@
 
 import { Type } from 'typebox'
 
-import { changeProject, createProject, getProject, noProject } from '../administration/projects.ts'
+import { changeProject, createProject, getVisibleProject } from '../administration/projects.ts'
 import { listProjects } from '../db/projects.ts'
 import { flag, listBody, listOf, PAGE_QUERY, readPage } from '../dialects/admin/page.ts'
 import { ProjectBody, projectBody, ProjectDraft, ProjectPatch } from '../dialects/admin/project.ts'
@@ -91,12 +91,8 @@ export function adminProjectRoutes(app: App, { pool, onChange }: AdminProjectsDe
       },
     },
     async (request) => {
-      const project = await getProject(pool, request.params.project)
-      const caller = callerOf(request)
-      // Told as if it were not there: what others have is not to be found out by trying.
-      if (caller.role !== 'admin' && caller.project?.id !== project.id) {
-        throw noProject(request.params.project)
-      }
+      const { project: idOrName } = request.params
+      const project = await getVisibleProject(pool, callerOf(request), idOrName)
       return projectBody(project)
     },
   )

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { errorOf, rowsOf, startAdmin } from '../../support/admin.ts'
-import { CHAT } from '../../support/gateway.ts'
+import { ADMIN_KEY, CHAT, startGateway } from '../../support/gateway.ts'
 import { usePostgres } from '../../support/postgres.ts'
 
 const postgres = usePostgres()
@@ -87,7 +87,25 @@ test('developers read the keys of their project and their own, and no others', a
   assert.deepEqual(await names('/admin/projects', key), ['search'])
   assert.deepEqual(await names('/admin/projects', free), [])
   assert.equal((await ask('GET', '/admin/keys/colleague', undefined, key)).status, 200)
-  for (const path of ['/admin/keys/hidden', '/admin/keys/alone', '/admin/projects/secret']) {
+  assert.deepEqual(await names('/admin/keys?project=search', key), ['dev', 'colleague'])
+  for (const path of [
+    '/admin/keys/hidden',
+    '/admin/keys/alone',
+    '/admin/projects/secret',
+    '/admin/keys?project=secret',
+    '/admin/keys?project=none',
+  ]) {
     assert.equal((await ask('GET', path, undefined, key)).status, 404, path)
+  }
+})
+
+test('while PostgreSQL is away the admin API says so, and when to come back', async (t) => {
+  const { url } = await startGateway(t)
+  const headers = { authorization: `Bearer ${ADMIN_KEY}` }
+  for (const path of ['/admin/keys', '/admin/projects', '/admin/audit']) {
+    const response = await fetch(url + path, { headers })
+    assert.equal(response.status, 503, path)
+    assert.equal(response.headers.get('retry-after'), '1')
+    assert.match(await response.text(), /"database_unavailable"/)
   }
 })

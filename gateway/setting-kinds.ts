@@ -1,0 +1,80 @@
+// Kinds of settings: what is allowed for each, and how its text is read.
+//
+// Knows: texts. Does not know: which settings there are.
+
+export interface Setting<T, Default extends string | null = string | null> {
+  /** name of the variable */
+  name: string
+  /** as it would be written in the environment; null where there is none */
+  default: Default
+  /** what it is, for the README */
+  about: string
+  /** end of the sentence "allowed is …" */
+  allowed: string
+  /** never shown */
+  isSecret?: boolean
+  /** undefined where the text is not allowed */
+  read: (text: string) => T | undefined
+}
+
+type Described<Default extends string | null> = Omit<Setting<unknown, Default>, 'read' | 'allowed'>
+
+export function text<Default extends string | null>({
+  pattern,
+  ...setting
+}: Described<Default> & { allowed: string; pattern: RegExp }): Setting<string, Default> {
+  return { ...setting, read: (given) => (pattern.test(given) ? given : undefined) }
+}
+
+export function claim(name: string, byDefault: string, about: string): Setting<string, string> {
+  const setting = { name, default: byDefault, about }
+  return text({ ...setting, allowed: 'the name of a claim', pattern: /^\S+$/ })
+}
+
+/** Short ones can be guessed; anything but visible ASCII can't be sent in a header. */
+export function secret(setting: Described<null>): Setting<string, null> {
+  return text({
+    ...setting,
+    isSecret: true,
+    allowed: 'at least 16 visible ASCII characters',
+    pattern: /^[\x21-\x7e]{16,}$/,
+  })
+}
+
+export function whole<Default extends string | null>({
+  min,
+  max,
+  ...setting
+}: Described<Default> & { min: number; max: number }): Setting<number, Default> {
+  return {
+    ...setting,
+    allowed: `a whole number from ${min} to ${max}`,
+    read: (given) => {
+      const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN
+      return value >= min && value <= max ? value : undefined
+    },
+  }
+}
+
+export function oneOf<Value extends string>({
+  values,
+  ...setting
+}: Described<Value> & { values: readonly Value[] }): Setting<Value, string> {
+  return {
+    ...setting,
+    allowed: `one of ${values.join(', ')}`,
+    read: (given) => values.find((value) => value === given),
+  }
+}
+
+export function readRuntimeUrls(given: string): string[] | undefined {
+  const urls = given.split(',').map((part) => readRuntimeUrl(part.trim()))
+  return urls.every((url) => url !== undefined) ? urls : undefined
+}
+
+export function readRuntimeUrl(given: string): string | undefined {
+  if (given.startsWith('unix:/')) return given
+  const url = URL.parse(given)
+  const isPlain = url?.pathname === '/' && !url.search && !url.hash && !url.username
+  return url?.protocol === 'http:' && isPlain ? given : undefined
+}
