@@ -39,7 +39,7 @@ export interface KeyCacheOptions {
 const KEY_PREFIX = 'hr_'
 /** how long an answer of the table is believed: a revoked key is refused after at most this */
 const FRESH_MS = 5_000
-/** how long the table is left alone after a failed look-up, where there is an old answer to go by */
+/** how long a table that is away is left alone between two look-ups, where there is an old answer to go by */
 const AWAY_MS = 1_000
 /** a table that has not answered by then is as good as away */
 const LOOKUP_TIMEOUT_MS = 2_000
@@ -62,7 +62,9 @@ export class KeyCache {
   /** digests of wrong keys, and when they were */
   readonly #wrong = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   readonly #lookups = new Map<string, Promise<Caller | null>>()
-  #awayUntilMs = 0
+  /** the last look-up failed */
+  #isAway = false
+  #askAgainMs = 0
   /** what was found until then is not believed without asking again */
   #doubtedMs = -Infinity
   #strangers = 0
@@ -114,7 +116,11 @@ export class KeyCache {
   async #recheck(id: string, digest: Buffer, known: Known): Promise<Caller | null> {
     const { now, graceMs } = this.#options
     const isKept = now() - known.checkedMs < graceMs
-    if (isKept && now() < this.#awayUntilMs) return known.caller
+    if (isKept && this.#isAway) {
+      // A known caller does not wait for a table that hangs: whether it is back is found out beside the request.
+      if (now() >= this.#askAgainMs) void this.#lookUp(id, digest).catch(() => {})
+      return known.caller
+    }
     try {
       return await this.#lookUp(id, digest)
     } catch (error) {
@@ -161,6 +167,7 @@ export class KeyCache {
   async #ask(id: string, digest: Buffer): Promise<Caller | null> {
     const { callers, now, onLookup } = this.#options
     const askedMs = now()
+    this.#askAgainMs = askedMs + AWAY_MS
     try {
       const lookup = callers.findByKeyHash(digest)
       const caller = await inTime(lookup, LOOKUP_TIMEOUT_MS, 'The table of keys')
@@ -171,10 +178,12 @@ export class KeyCache {
         this.#known.delete(id)
         this.#wrong.set(id, askedMs)
       }
+      this.#isAway = false
       onLookup?.(caller ? 'found' : 'unknown')
       return caller
     } catch (error) {
-      this.#awayUntilMs = now() + AWAY_MS
+      this.#isAway = true
+      this.#askAgainMs = now() + AWAY_MS
       onLookup?.('failed')
       throw unavailable("The key can't be checked at the moment.", error)
     }

@@ -93,6 +93,28 @@ test('while the table is away known keys go on for an hour, and the rest is 503,
   assert.equal(await keys.identify(KEY), CALLER)
 })
 
+test('a known key does not wait for a table that hangs, once that is known', async () => {
+  const { clock, keys, table } = startKeys()
+  await keys.identify(KEY)
+  table.isAway = true
+  clock.ms += 5_000
+  await keys.identify(KEY)
+  const back = Promise.withResolvers<void>()
+  table.findByKeyHash = async () => {
+    table.lookups++
+    await back.promise
+    return null
+  }
+  const { lookups } = table
+  clock.ms += 1_000
+  assert.equal(await keys.identify(KEY), CALLER)
+  assert.equal(await keys.identify(KEY), CALLER)
+  assert.equal(table.lookups, lookups + 1)
+  back.resolve()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(await keys.identify(KEY), null)
+})
+
 test('the grace of known keys is as long as the settings say', async (t) => {
   const clock = { ms: 1_000_000 }
   const settings = { authGraceMs: 10_000 }

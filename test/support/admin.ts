@@ -18,10 +18,10 @@ export interface Answer {
 
 export async function startAdmin(
   t: TestContext,
-  postgres: TestPostgres,
-  options: GatewayOptions & { pool?: Pool } = {},
+  postgres: TestPostgres | Pool,
+  options: GatewayOptions = {},
 ) {
-  const pool = options.pool ?? (await postgres.pool(t))
+  const pool = 'pool' in postgres ? await postgres.pool(t) : postgres
   await migrate(pool)
   const gateway = await startGateway(t, {
     settings: options.settings,

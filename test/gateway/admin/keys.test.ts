@@ -139,7 +139,7 @@ test('a rotated key works at once, the one before for the overlap, and then says
 test('a key that was revoked is refused here at once, and in another replica within five seconds', async (t) => {
   const clock = { ms: Date.now() }
   const here = await startAdmin(t, postgres, { deps: { now: () => clock.ms } })
-  const there = await startAdmin(t, postgres, { pool: here.pool, deps: { now: () => clock.ms } })
+  const there = await startAdmin(t, here.pool, { deps: { now: () => clock.ms } })
   const { key: apiKey, id } = await here.makeKey({ name: 'bot' })
   const chat = ({ client }: typeof here) =>
     client.withOptions({ apiKey }).chat.completions.create(CHAT)
