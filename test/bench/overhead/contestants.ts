@@ -32,7 +32,7 @@ const READY_MS = 120_000
 
 export async function startMock(): Promise<{ origin: string; child: ChildProcess }> {
   const child = fork(join(import.meta.dirname, 'mock.ts'), [], { env: cleanEnvironment() })
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  const { port } = await begin<{ port: number }>(child)
   return { origin: `http://127.0.0.1:${port}`, child }
 }
 
@@ -49,7 +49,7 @@ export function direct(origin: string): OverheadContestant {
 
 export async function bareProxy(mock: string): Promise<OverheadContestant> {
   const child = fork(join(import.meta.dirname, 'bare.ts'), [mock], { env: cleanEnvironment() })
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  const { port } = await begin<{ port: number }>(child)
   return contestant('Fastify + undici, bare', port, child)
 }
 
@@ -117,7 +117,7 @@ export async function headrace(mock: string): Promise<OverheadContestant> {
     env: cleanEnvironment(),
     execArgv: ['--expose-gc'],
   })
-  const [{ port, key }] = (await once(child, 'message')) as [{ port: number; key: string }]
+  const { port, key } = await begin<{ port: number; key: string }>(child)
   const postmaster = await postmasterOf(folder)
   const own = contestant('Headrace', port, child, {
     folder,
@@ -161,6 +161,14 @@ function contestant(
       if (folder !== undefined) await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** What a child says when it is ready. @throws Error where it ends instead */
+async function begin<Message>(child: ChildProcess): Promise<Message> {
+  const ended = new AbortController()
+  child.once('exit', () => ended.abort(new Error(`${child.spawnargs.join(' ')} ended.`)))
+  const [message] = await once(child, 'message', { signal: ended.signal })
+  return message as Message
 }
 
 async function freePort(): Promise<number> {

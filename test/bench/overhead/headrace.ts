@@ -33,7 +33,7 @@ const answer = await fetch(`${gateway.url}/admin/keys`, {
   },
   body: JSON.stringify({
     name: 'bench',
-    limits: { requestsPerMinute: 100_000_000, tokensPerMinute: 1_000_000_000_000 },
+    limits: { requests_per_minute: 100_000_000, tokens_per_minute: 1_000_000_000_000 },
   }),
 })
 if (!answer.ok) throw new Error(`No key could be made: ${await answer.text()}`)

@@ -188,13 +188,13 @@ function report(turns: Turn[], contestants: OverheadContestant[], left: string[]
   print(`# What a gateway costs\n\n${table(head, rows)}\n`)
   for (const each of left) print(`Left out: ${each}.`)
 
+  const names = contestants.map(({ name }) => name)
   const cpuOf = (name: string, isStreamed: boolean) => {
     const each = CASES.find((c) => c.isStreamed === isStreamed && c.clients === CLIENTS_OF_BARS)!
     return of(name, each, (t) => t.cpuMs)
   }
   const bars: string[][] = []
   const bar = (what: string, most: number, measured: number, unit: string) => {
-    if (Number.isNaN(measured)) return
     bars.push([
       what,
       `≤ ${figure(most)}${unit}`,
@@ -210,6 +210,7 @@ function report(turns: Turn[], contestants: OverheadContestant[], left: string[]
     ['LiteLLM', false, 1 / 10],
     ['LiteLLM', true, 1 / 10],
   ] as const) {
+    if (!names.includes(peer)) continue
     const what = `CPU of a request, ${isStreamed ? 'stream' : 'JSON'}, ${CLIENTS_OF_BARS} clients, against ${peer}`
     bar(what, most, cpuOf('Headrace', isStreamed) / cpuOf(peer, isStreamed), '×')
   }
