@@ -58,7 +58,7 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
       open.delete(exchange)
       if (!record) return
       metrics.closed(record)
-      if (record.callerName === null && !hasRoomForStranger()) return
+      if (isOfStranger(record) && !hasRoomForStranger()) return
       try {
         exchangeLog.append(record)
       } catch (error) {
@@ -83,6 +83,11 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
     }
     done()
   })
+}
+
+/** Whoever it was holds nothing that is known to be valid. (Nobody is asked for a key while the server drains.) */
+function isOfStranger({ status, errorCode }: ExchangeRecord): boolean {
+  return status === 401 || errorCode === 'key_check_unavailable'
 }
 
 /** Files and forms are no parameters: they are never logged. */

@@ -1,0 +1,89 @@
+// Callers while PostgreSQL is really away, and what a burst of strangers leaves in its tables.
+
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import test from 'node:test'
+
+import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
+import { ExchangeLog } from '../../../gateway/db/exchange-log.ts'
+import { createPool } from '../../../gateway/db/pool.ts'
+import { errorOf, startAdmin } from '../../support/admin.ts'
+import { ADMIN_KEY, CHAT } from '../../support/gateway.ts'
+import { makeFolder } from '../../support/folder.ts'
+import { defer } from '../../support/lasting.ts'
+import { recordLog } from '../../support/logger.ts'
+import { usePostgres } from '../../support/postgres.ts'
+
+const postgres = usePostgres()
+
+test('with PostgreSQL stopped known keys go on for the grace, the server stays ready, nobody gets a 401', async (t) => {
+  const clock = { aheadMs: 0 }
+  const now = () => Date.now() + clock.aheadMs
+  const { logger } = recordLog()
+  const dataDir = await makeFolder(t)
+  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
+  defer(t, () => server.stop())
+  const pool = createPool(server.connection, logger)
+  defer(t, () => pool.end())
+  const { ask, makeKey, url } = await startAdmin(t, postgres, {
+    pool,
+    deps: { now },
+    settings: { authGraceMs: 60_000 },
+  })
+  const list = (key: string) => ask('GET', '/v1/models', undefined, key)
+  const { key } = await makeKey({ name: 'bot' })
+  assert.equal((await list(key)).status, 200)
+  await server.stop()
+
+  clock.aheadMs = 50_000
+  assert.equal((await list(key)).status, 200)
+  assert.equal((await list(ADMIN_KEY)).status, 200)
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  const unseen = errorOf(await list('hr_unseen'))
+  assert.deepEqual([unseen.status, unseen.code], [503, 'key_check_unavailable'])
+  clock.aheadMs = 61_000
+  const late = errorOf(await list(key))
+  assert.deepEqual([late.status, late.code], [503, 'key_check_unavailable'])
+})
+
+const BURST = 10_000
+const LINES = 20
+
+/** All at once, one behind the other on one connection. @returns statuses */
+async function sendWrongKeys(port: number, line: number): Promise<string[]> {
+  const socket = connect(port, '127.0.0.1')
+  const count = BURST / LINES
+  for (let i = 0; i < count; i++) {
+    const last = i === count - 1 ? 'connection: close\r\n' : ''
+    socket.write(
+      `POST /v1/completions HTTP/1.1\r\nhost: headrace\r\ncontent-length: 0\r\n${last}` +
+        `authorization: Bearer hr_planted-${line}-${i}\r\n\r\n`,
+    )
+  }
+  const answers = await text(socket)
+  return Array.from(answers.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status = '']) => status)
+}
+
+test('ten thousand wrong keys leave a hundred rows a minute in PostgreSQL, and no key in them', async (t) => {
+  const pool = await postgres.pool(t)
+  const exchangeLog = new ExchangeLog({ db: pool, logger: recordLog().logger })
+  const { port } = await startAdmin(t, postgres, { pool, deps: { exchangeLog } })
+  const lines = Array.from({ length: LINES }, (_, line) => sendWrongKeys(port, line))
+  const statuses = (await Promise.all(lines)).flat()
+  assert.equal(statuses.length, BURST)
+  // Beyond a bounded line they are told to come back.
+  assert.ok(statuses.every((status) => status === '401' || status === '503'))
+  await exchangeLog.close(5_000)
+  const { rows } = await pool.query<{ row: string }>('SELECT e::text AS row FROM exchanges e')
+  assert.ok(rows.length >= 100 && rows.length <= 200, `${rows.length} rows`)
+  assert.ok(rows.every(({ row }) => !row.includes('planted')))
+})
+
+test('requests that a server refuses because it shuts down are all recorded', async (t) => {
+  const { post, readiness, log } = await startAdmin(t, postgres)
+  readiness.drain()
+  for (let i = 0; i < 110; i++) assert.equal((await post('/v1/completions', CHAT)).status, 503)
+  const records = await log.first(110)
+  assert.ok(records.every(({ errorCode }) => errorCode === 'draining'))
+})
