@@ -189,6 +189,9 @@ function report(turns: Turn[], contestants: OverheadContestant[], left: string[]
   for (const each of left) print(`Left out: ${each}.`)
 
   const names = contestants.map(({ name }) => name)
+  // What answers with errors costs less than what answers.
+  const hasFailed = (name: string, isStreamed: boolean) =>
+    turns.some((t) => t.contestant === name && t.case.isStreamed === isStreamed && t.errors > 0)
   const cpuOf = (name: string, isStreamed: boolean) => {
     const each = CASES.find((c) => c.isStreamed === isStreamed && c.clients === CLIENTS_OF_BARS)!
     return of(name, each, (t) => t.cpuMs)
@@ -210,7 +213,7 @@ function report(turns: Turn[], contestants: OverheadContestant[], left: string[]
     ['LiteLLM', false, 1 / 10],
     ['LiteLLM', true, 1 / 10],
   ] as const) {
-    if (!names.includes(peer)) continue
+    if (!names.includes(peer) || hasFailed(peer, isStreamed)) continue
     const what = `CPU of a request, ${isStreamed ? 'stream' : 'JSON'}, ${CLIENTS_OF_BARS} clients, against ${peer}`
     bar(what, most, cpuOf('Headrace', isStreamed) / cpuOf(peer, isStreamed), '×')
   }

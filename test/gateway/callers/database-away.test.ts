@@ -26,8 +26,7 @@ test('with PostgreSQL stopped known keys go on for the grace, the server stays r
   defer(t, () => server.stop())
   const pool = createPool(server.connection, logger)
   defer(t, () => pool.end())
-  const { ask, makeKey, url } = await startAdmin(t, postgres, {
-    pool,
+  const { ask, makeKey, url } = await startAdmin(t, pool, {
     deps: { now },
     settings: { authGraceMs: 60_000 },
   })
@@ -68,7 +67,7 @@ async function sendWrongKeys(port: number, line: number): Promise<string[]> {
 test('ten thousand wrong keys leave a hundred rows a minute in PostgreSQL, and no key in them', async (t) => {
   const pool = await postgres.pool(t)
   const exchangeLog = new ExchangeLog({ db: pool, logger: recordLog().logger })
-  const { port } = await startAdmin(t, postgres, { pool, deps: { exchangeLog } })
+  const { port } = await startAdmin(t, pool, { deps: { exchangeLog } })
   const lines = Array.from({ length: LINES }, (_, line) => sendWrongKeys(port, line))
   const statuses = (await Promise.all(lines)).flat()
   assert.equal(statuses.length, BURST)
