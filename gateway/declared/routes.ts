@@ -15,6 +15,8 @@ export class DeclaredRoutes implements Routes {
   readonly #library: Routes
   readonly #upstreams: Upstreams
   #declaration: Declaration = {}
+  /** a map: names such as `constructor` are somewhere in every object */
+  #models = new Map<string, DeclaredModel>()
   #since = new Date().toISOString()
 
   constructor(library: Routes, upstreams: Upstreams) {
@@ -26,13 +28,14 @@ export class DeclaredRoutes implements Routes {
   declare(declaration: Declaration): void {
     this.#upstreams.replace(declaration.upstreams ?? {})
     this.#declaration = declaration
+    this.#models = new Map(Object.entries(declaration.models ?? {}))
     this.#since = new Date().toISOString()
   }
 
   async find(name: string): Promise<Route | null> {
     const at = name.indexOf('@')
     const model = at < 0 ? name : name.slice(0, at)
-    const declared = this.#models[model]
+    const declared = this.#models.get(model)
     if (!declared) return this.#library.find(name)
     const route = await this.#routeTo(model, declared)
     if (at < 0) return route
@@ -44,20 +47,16 @@ export class DeclaredRoutes implements Routes {
   }
 
   async list(): Promise<Route[]> {
-    const declared = Object.entries(this.#models).map(([name, model]) => this.#routeTo(name, model))
+    const declared = [...this.#models].map(([name, model]) => this.#routeTo(name, model))
     const routes = await Promise.all(declared)
     const library = await this.#library.list()
-    return [...routes, ...library.filter(({ model }) => !this.#models[model])]
+    return [...routes, ...library.filter(({ model }) => !this.#models.has(model))]
   }
 
   /** Who takes what names no model. */
   defaultTarget(): Target | null {
     const name = this.#declaration.default_upstream
     return name === undefined ? null : this.#upstreamTarget({ upstream: name, model: '' })
-  }
-
-  get #models(): Record<string, DeclaredModel> {
-    return this.#declaration.models ?? {}
   }
 
   async #routeTo(name: string, model: DeclaredModel): Promise<Route> {

@@ -132,6 +132,7 @@ test('what is saved is in force shortly after, and what is broken is not', async
   upstream.script = answerChat(['Hello'])
   const ask = (model: string) => client.chat.completions.create({ ...CHAT, model })
   await assert.rejects(ask('other'), /does not exist/)
+  await assert.rejects(ask('constructor'), /does not exist/)
 
   await save(declarationOf(upstream.url, NEAR, `  other:\n    targets: ${NEAR}`))
   await until(() => declared.state?.reloads === 1)

@@ -76,7 +76,7 @@ default_upstream: other
 `
   assert.deepEqual(problemsOf(text), [
     "line 2: upstreams.near: 'base_url' is missing: it is needed where 'api' is compatible.",
-    'line 3: upstreams.odd.base_url: must be an address that begins with https:// or http://, without a password; got "https://user:pw@host/v1".',
+    'line 3: upstreams.odd.base_url: must be an address that begins with https:// or http://, without a password, a query or a fragment.',
     "line 11: default_upstream: there is no upstream 'other'; declared are near, odd.",
     "line 7: models.chat.targets[0]: 'model' is missing: its name at the upstream.",
     "line 8: models.chat.targets[1]: a target has either 'version' (of the library) or 'upstream'.",
@@ -106,4 +106,19 @@ test('the example that ships can be used as it is', async () => {
   const text = await readFile(new URL('../../../headrace.example.yaml', import.meta.url), 'utf8')
   const { models } = readDeclaration(text, 'headrace.example.yaml', {})
   assert.deepEqual(Object.keys(models ?? {}), ['support-chat', 'writer'])
+})
+
+test('a name that the library has, a key that no header can carry and a password are refused, unquoted', () => {
+  const text = `upstreams:
+  local: { api: openai }
+  far: { api: openai, key: "${SECRET}\\n", headers: [${SECRET}] }
+`
+  const told = problemsOf(text)
+  assert.match(told.join('\n'), /upstreams.far.headers/)
+  const others = problemsOf(text.replace(/, headers.*]/, ''))
+  assert.match(
+    others.join('\n'),
+    /line 2: upstreams.local: .*\nline 3: upstreams.far.key: has char/,
+  )
+  assert.doesNotMatch([...told, ...others].join('\n'), /planted/)
 })
