@@ -82,6 +82,14 @@ const ERRORS = {
   key_revoked: refused(409),
   project_archived: refused(409),
   database_unavailable: unavailable('failed', 1),
+  // what is declared
+  upstream_not_found: refused(404),
+  model_not_declared: refused(404),
+  invalid_declaration: refused(400),
+  declared_in_file: refused(409),
+  upstream_in_use: refused(409),
+  secret_key_missing: refused(409),
+  declarations_unavailable: unavailable('refused', 1),
   // the house
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),

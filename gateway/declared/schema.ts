@@ -32,7 +32,7 @@ const Price = Type.Object(
   closed,
 )
 
-const Upstream = Type.Object(
+export const Upstream = Type.Object(
   {
     api: Type.Unsafe<(typeof APIS)[number]>({ type: 'string', enum: [...APIS] }),
     base_url: Type.Optional(Type.String({ minLength: 1 })),
@@ -62,7 +62,7 @@ const Target = Type.Object(
   closed,
 )
 
-const Model = Type.Object(
+export const Model = Type.Object(
   {
     targets: Type.Array(Target, { minItems: 1, maxItems: 100 }),
     fallbacks: Type.Optional(Type.Array(Target, { maxItems: 100 })),
