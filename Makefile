@@ -12,7 +12,7 @@ INSTALLED := node_modules/.installed
 .PHONY: help serve test check format bench bench-gateway limits-proof clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
 
 serve: $(INSTALLED) ## start everything and print URL, key and an example
 	@exec ./headrace serve
@@ -28,6 +28,9 @@ format: $(INSTALLED) ## format every file
 
 bench: $(INSTALLED) ## measure speed, memory and quality
 	@$(NODE) test/bench/main.ts $(ARGS)
+
+bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside others
+	@$(NODE) test/bench/overhead/main.ts $(ARGS)
 
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)

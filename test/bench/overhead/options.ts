@@ -1,0 +1,85 @@
+// What `make bench-gateway ARGS="…"` can be told.
+
+import { parseArgs } from 'node:util'
+
+const SECTIONS = ['closed', 'open', 'memory'] as const
+export type Section = (typeof SECTIONS)[number]
+const CONTESTANTS = ['nginx', 'bare', 'portkey', 'litellm', 'headrace'] as const
+export type ContestantName = (typeof CONTESTANTS)[number]
+
+export interface OverheadOptions {
+  sections: ReadonlySet<Section>
+  contestants: ReadonlySet<ContestantName>
+  /** turns of each contestant in each case */
+  rounds: number
+  /** of a turn, after its warm-up */
+  seconds: number
+  isQuick: boolean
+  jsonFile: string | null
+  profileDir: string | null
+}
+
+export const USAGE = `Usage: node test/bench/overhead/main.ts [options]        make bench-gateway ARGS="[options]"
+
+  --only SECTION     ${SECTIONS.join(', ')}; several with commas; all where not given
+  --against NAMES    ${CONTESTANTS.join(', ')}; with commas; all where not given
+  --quick            one round of a second, fewer requests: does it run, not how much it costs
+  --rounds N         turns of each contestant in each case (default 3)
+  --seconds N        of a turn (default 4)
+  --cpu-prof FOLDER  write a CPU profile of Headrace's process there when it ends
+  --json FILE        write every figure there too
+  --help
+`
+
+const ROUNDS = 3
+const SECONDS = 4
+
+/** @returns null where help was asked for @throws Error naming the option, what was given and what is allowed */
+export function readOptions(args: string[]): OverheadOptions | null {
+  const { values } = parseArgs({
+    args,
+    options: {
+      only: { type: 'string' },
+      against: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      'cpu-prof': { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return null
+  const isQuick = values.quick
+  return {
+    sections: readNames('--only', values.only, SECTIONS),
+    contestants: readNames('--against', values.against, CONTESTANTS),
+    rounds: readCount('--rounds', values.rounds, isQuick ? 1 : ROUNDS),
+    seconds: readCount('--seconds', values.seconds, isQuick ? 1 : SECONDS),
+    isQuick,
+    jsonFile: values.json ?? null,
+    profileDir: values['cpu-prof'] ?? null,
+  }
+}
+
+function readNames<Name extends string>(
+  option: string,
+  given: string | undefined,
+  allowed: readonly Name[],
+): ReadonlySet<Name> {
+  if (given === undefined) return new Set(allowed)
+  const names = given.split(',').map((name) => name.trim())
+  const known = names.map((name) => allowed.find((one) => one === name))
+  const unknown = names.find((_, index) => known[index] === undefined)
+  if (unknown !== undefined) {
+    throw new Error(`${option} is '${unknown}'; allowed are ${allowed.join(', ')}.`)
+  }
+  return new Set(known.filter((name) => name !== undefined))
+}
+
+function readCount(name: string, given: string | undefined, otherwise: number): number {
+  if (given === undefined) return otherwise
+  const count = Number(given)
+  if (/^\d{1,4}$/.test(given) && count >= 1) return count
+  throw new Error(`${name} is '${given}'; allowed is a whole number from 1 to 9999.`)
+}
