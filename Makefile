@@ -35,9 +35,6 @@ bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside others
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
 
-bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside other gateways
-	@$(NODE) test/bench/overhead/main.ts $(ARGS)
-
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache
 
