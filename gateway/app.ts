@@ -22,6 +22,7 @@ import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { completionRoutes } from './routes/completions.ts'
+import { declaredRoutes } from './routes/declared.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keptResponseRoutes } from './routes/kept-responses.ts'
@@ -42,6 +43,7 @@ import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
+import type { DeclaredDeps } from './routes/declared.ts'
 import type { Routes, Target } from './routing/route.ts'
 
 export interface AppSettings {
@@ -67,6 +69,8 @@ export interface AppDeps {
   exchangeLog: ExchangeLog
   responses: KeptResponses
   routes: Routes
+  /** absent: nothing is declared by the admin API */
+  declared?: DeclaredDeps
   readiness: Readiness
   metrics: Metrics
   router: Router
@@ -188,6 +192,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminProjectRoutes(administration, { pool, onChange })
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })
+    administration.register((declarations: App, _options, done) => {
+      if (deps.declared) declaredRoutes(declarations, deps.declared)
+      done()
+    })
     done()
   })
   return app

@@ -9,40 +9,41 @@ export interface DeclaredStates {
   storedState: () => { problems: string[]; isReachable: boolean }
 }
 
-export class DeclaredMetrics {
-  constructor(registers: Registry[], { fileState, storedState }: DeclaredStates) {
-    new Gauge({
-      name: 'headrace_config_in_force',
-      help: '1 where what headrace.yaml says is in force, or there is none; 0: it is broken, the last good one goes on, GET /admin/config says why.',
-      registers,
-      collect() {
-        this.set(fileState()?.problem ? 0 : 1)
-      },
-    })
-    new Counter({
-      name: 'headrace_config_reloads_total',
-      help: 'Times that headrace.yaml was read again, whether it could be used or not.',
-      registers,
-      collect() {
-        this.reset()
-        this.inc(fileState()?.reloads ?? 0)
-      },
-    })
-    new Gauge({
-      name: 'headrace_declared_problems',
-      help: 'Upstreams and models of the admin API that are not in force; GET /admin/config says why.',
-      registers,
-      collect() {
-        this.set(storedState().problems.length)
-      },
-    })
-    new Gauge({
-      name: 'headrace_declared_reachable',
-      help: '0 while the tables of upstreams and models cannot be read: what was known goes on.',
-      registers,
-      collect() {
-        this.set(Number(storedState().isReachable))
-      },
-    })
-  }
+export function exposeDeclared(
+  registers: Registry[],
+  { fileState, storedState }: DeclaredStates,
+): void {
+  new Gauge({
+    name: 'headrace_config_in_force',
+    help: '1 where what headrace.yaml says is in force, or there is none; 0: it is broken, the last good one goes on, GET /admin/config says why.',
+    registers,
+    collect() {
+      this.set(fileState()?.problem ? 0 : 1)
+    },
+  })
+  new Counter({
+    name: 'headrace_config_reloads_total',
+    help: 'Times that headrace.yaml was read again, whether it could be used or not.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(fileState()?.reloads ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'headrace_declared_problems',
+    help: 'Upstreams and models of the admin API that are not in force; GET /admin/config says why.',
+    registers,
+    collect() {
+      this.set(storedState().problems.length)
+    },
+  })
+  new Gauge({
+    name: 'headrace_declared_reachable',
+    help: '0 while the tables of upstreams and models cannot be read: what was known goes on.',
+    registers,
+    collect() {
+      this.set(Number(storedState().isReachable))
+    },
+  })
 }

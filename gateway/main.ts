@@ -32,6 +32,7 @@ import { Router } from './routing/router.ts'
 import { StoredRoutes } from './routing/routes.ts'
 import { connectRedis } from './redis.ts'
 import { combineRuntimes } from './runtimes.ts'
+import { Keyring } from './secrets.ts'
 import { ModelStore } from '../models/store.ts'
 import { createRuntimeClient } from '../runtime/client.ts'
 import type { AdminKey } from './admin-key.ts'
@@ -106,6 +107,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     file: settings.configFile,
     env: options.env,
     library: new StoredRoutes(models, local),
+    pool,
+    keyring: new Keyring(settings.secretKeys ?? []),
     logger,
   })
   started.defer(() => declared.close())
@@ -129,6 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     release,
     runtime,
     targets: router.healths,
+    declared,
     exchangeLog,
     limits: { limits, admission, spendLog, cache },
   })
@@ -143,6 +147,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       issuer: issuerOf(settings),
     },
     routes: declared.routes,
+    declared,
     defaultTarget: () => declared.routes.defaultTarget(),
     callers: {
       findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash),

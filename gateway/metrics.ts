@@ -10,9 +10,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
+import { exposeDeclared } from './declared-metrics.ts'
 import { EngineMetrics } from './engine-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
+import type { DeclaredStates } from './declared-metrics.ts'
 import type { ExchangeRecord } from './exchange.ts'
 import type { LimitSources } from './limit-metrics.ts'
 import type { TargetHealths } from './routing/target-health.ts'
@@ -23,6 +25,8 @@ export interface MetricsOptions {
   release: string
   runtime: Pick<Runtime, 'stats'>
   targets: TargetHealths
+  /** absent: nothing is declared */
+  declared?: DeclaredStates
   /** rows of the exchange log that wait to be written, and rows that were given up */
   exchangeLog: { readonly pending: number; readonly dropped: number }
   limits: LimitSources
@@ -64,7 +68,7 @@ export class Metrics {
   readonly #tokens
   readonly #keyLookups
 
-  constructor({ release, runtime, targets, exchangeLog, limits }: MetricsOptions) {
+  constructor({ release, runtime, targets, declared, exchangeLog, limits }: MetricsOptions) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#loopDelay.enable()
@@ -170,6 +174,7 @@ export class Metrics {
     }).set({ release, node: process.version }, 1)
     this.#engines = new EngineMetrics(runtime, registers)
     this.targets = new TargetMetrics(registers, targets)
+    if (declared) exposeDeclared(registers, declared)
     exposeLimits(registers, limits)
   }
 

@@ -18,6 +18,7 @@ import {
 } from './setting-kinds.ts'
 import { DEFAULT_PRECISION, PRECISIONS } from '../models/manifest.ts'
 import type { Setting } from './setting-kinds.ts'
+import { readSecretKeys } from './secrets.ts'
 import type { Precision } from '../models/manifest.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -114,6 +115,15 @@ export const SETTINGS = {
     allowed: 'the path of a file',
     pattern: /^[^\0]+$/,
   }),
+  secretKeys: {
+    name: 'HEADRACE_SECRET_KEY',
+    default: null,
+    about:
+      "key that upstreams' secrets are stored under; older ones behind it, with commas, still open what they sealed",
+    allowed: '32 bytes as base64 or hex, or several with commas between them',
+    isSecret: true,
+    read: readSecretKeys,
+  } satisfies Setting<Buffer[], null>,
   defaultModel: text({
     name: 'HEADRACE_DEFAULT_MODEL',
     default: 'smollm2-135m-instruct',

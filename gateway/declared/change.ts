@@ -1,49 +1,24 @@
 // A change of what is declared, as one transaction: counted, called out, recorded, or none of it.
 //
-// Knows: transactions. Does not know: what is changed, where changes are recorded.
+// Knows: transactions. Does not know: what is changed.
 
 import { nextDeclaredRevision } from '../db/declared-revision.ts'
 import { isRefusal } from '../db/refusal.ts'
+import { inTransaction } from '../db/transaction.ts'
 import { GatewayError } from '../errors.ts'
-import type { Caller } from '../callers/caller.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
-
-export interface DeclaredChange {
-  action: 'create' | 'update' | 'delete'
-  kind: 'upstream' | 'model'
-  name: string
-  /** as the admin API shows it, without secrets; null where it was not there */
-  before: object | null
-  after: object | null
-}
-
-/** Writes down who changed what, in the transaction of the change. */
-export type RecordChange = (
-  transaction: Queryable,
-  actor: Caller,
-  change: DeclaredChange,
-) => Promise<void>
 
 /** @throws GatewayError `declarations_unavailable` where the database is away, or what `work` throws */
 export async function changeDeclared<T>(
   pool: Pool,
   work: (transaction: Queryable) => Promise<T>,
 ): Promise<T> {
-  return orUnavailable(async () => {
-    const client = await pool.connect()
-    try {
-      await client.query('BEGIN')
-      await nextDeclaredRevision(client)
-      const result = await work(client)
-      await client.query('COMMIT')
-      client.release()
-      return result
-    } catch (error) {
-      // Ending the connection rolls back too, and works in whatever state it is.
-      client.release(true)
-      throw error
-    }
-  })
+  const change = () =>
+    inTransaction(pool, async (transaction) => {
+      await nextDeclaredRevision(transaction)
+      return work(transaction)
+    })
+  return orUnavailable(change)
 }
 
 /** @throws GatewayError `declarations_unavailable` where the database is away */

@@ -2,6 +2,7 @@
 //
 // Knows: declarations, the table. Does not know: HTTP; the library's models, which are listed at /v1/models.
 
+import { recordChange } from '../db/audit.ts'
 import {
   deleteDeclaredModel,
   findDeclaredModel,
@@ -13,7 +14,7 @@ import { GatewayError } from '../errors.ts'
 import { changeDeclared, orUnavailable } from './change.ts'
 import { checkBody } from './check-body.ts'
 import { onlyInFile } from './upstream-administration.ts'
-import type { Caller } from '../callers/caller.ts'
+import type { Actor } from '../db/audit.ts'
 import type { StoredModel } from '../db/declared-models.ts'
 import type { AdministrationDeps } from './upstream-administration.ts'
 import type { DeclaredModel } from './schema.ts'
@@ -55,8 +56,8 @@ export class ModelAdministration {
   }
 
   /** Makes one or replaces it. @throws GatewayError with everything that is wrong */
-  async put(name: string, body: unknown, actor: Caller): Promise<ModelView> {
-    const { pool, sources, stored, recordChange } = this.#deps
+  async put(name: string, body: unknown, actor: Actor): Promise<ModelView> {
+    const { pool, sources, stored } = this.#deps
     const view = await changeDeclared(pool, async (transaction) => {
       const upstreams = (await listUpstreams(transaction)).map((upstream) => upstream.name)
       checkBody('models', name, body, [...Object.keys(sources.file.upstreams ?? {}), ...upstreams])
@@ -67,8 +68,9 @@ export class ModelAdministration {
       await upsertDeclaredModel(transaction, after)
       const shown = this.#viewOf(after)
       await recordChange(transaction, actor, {
-        action: before ? 'update' : 'create',
+        action: before ? 'model.update' : 'model.create',
         kind: 'model',
+        id: name,
         name,
         before: before && this.#viewOf(before),
         after: shown,
@@ -80,13 +82,13 @@ export class ModelAdministration {
     return view
   }
 
-  async remove(name: string, actor: Caller): Promise<void> {
-    const { pool, stored, recordChange } = this.#deps
+  async remove(name: string, actor: Actor): Promise<void> {
+    const { pool, stored } = this.#deps
     await changeDeclared(pool, async (transaction) => {
       const before = await findDeclaredModel(transaction, name)
       if (!before) throw this.#inFile(name) ? onlyInFile('model', name) : noModel(name)
       await deleteDeclaredModel(transaction, name)
-      const change = { action: 'delete', kind: 'model', name, after: null } as const
+      const change = { action: 'model.delete', kind: 'model', id: name, name, after: null }
       await recordChange(transaction, actor, { ...change, before: this.#viewOf(before) })
     })
     await stored.refresh()

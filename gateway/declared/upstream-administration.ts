@@ -6,6 +6,7 @@
 //
 // Knows: declarations, the table, sealing. Does not know: HTTP.
 
+import { recordChange } from '../db/audit.ts'
 import { listDeclaredModels } from '../db/declared-models.ts'
 import { deleteUpstream, findUpstream, listUpstreams, upsertUpstream } from '../db/upstreams.ts'
 import { GatewayError } from '../errors.ts'
@@ -14,11 +15,10 @@ import { changeDeclared, orUnavailable } from './change.ts'
 import { checkBody } from './check-body.ts'
 import { hintsOf, openSecret, sealSecret } from './stored-secret.ts'
 import { upstreamsOf } from './stored-declarations.ts'
-import type { Caller } from '../callers/caller.ts'
+import type { Actor } from '../db/audit.ts'
 import type { Pool } from '../db/pool.ts'
 import type { StoredUpstream } from '../db/upstreams.ts'
 import type { Keyring } from '../secrets.ts'
-import type { RecordChange } from './change.ts'
 import type { DeclaredModel, DeclaredUpstream } from './schema.ts'
 import type { Sources } from './sources.ts'
 import type { StoredDeclarations } from './stored-declarations.ts'
@@ -29,7 +29,6 @@ export interface AdministrationDeps {
   keyring: Keyring
   sources: Sources
   stored: StoredDeclarations
-  recordChange: RecordChange
 }
 
 /** As answers show one. */
@@ -72,8 +71,8 @@ export class UpstreamAdministration {
   }
 
   /** Makes one or replaces it. @throws GatewayError with everything that is wrong */
-  async put(name: string, body: unknown, actor: Caller): Promise<UpstreamView> {
-    const { pool, stored, recordChange } = this.#deps
+  async put(name: string, body: unknown, actor: Actor): Promise<UpstreamView> {
+    const { pool, stored } = this.#deps
     const { isKeyless, rest } = withoutNullKey(body)
     checkBody('upstreams', name, rest)
     const declared = rest as DeclaredUpstream
@@ -93,8 +92,9 @@ export class UpstreamAdministration {
       await upsertUpstream(transaction, after)
       const shown = this.#viewOf(after)
       await recordChange(transaction, actor, {
-        action: before ? 'update' : 'create',
+        action: before ? 'upstream.update' : 'upstream.create',
         kind: 'upstream',
+        id: name,
         name,
         before: before && this.#viewOf(before),
         after: shown,
@@ -106,8 +106,8 @@ export class UpstreamAdministration {
     return view
   }
 
-  async remove(name: string, actor: Caller): Promise<void> {
-    const { pool, stored, recordChange } = this.#deps
+  async remove(name: string, actor: Actor): Promise<void> {
+    const { pool, stored } = this.#deps
     await changeDeclared(pool, async (transaction) => {
       const before = await findUpstream(transaction, name)
       if (!before) throw this.#inFile(name) ? onlyInFile('upstream', name) : noUpstream(name)
@@ -119,7 +119,7 @@ export class UpstreamAdministration {
         if (users.length > 0) throw inUse(name, users)
       }
       await deleteUpstream(transaction, name)
-      const change = { action: 'delete', kind: 'upstream', name, after: null } as const
+      const change = { action: 'upstream.delete', kind: 'upstream', id: name, name, after: null }
       await recordChange(transaction, actor, { ...change, before: this.#viewOf(before) })
     })
     await stored.refresh()
@@ -203,7 +203,7 @@ function withoutNullKey(body: unknown): { isKeyless: boolean; rest: unknown } {
 
 /** where a secret would be sent */
 function placeOf({ api, base_url: baseUrl }: DeclaredUpstream): string {
-  return `${baseUrl === undefined ? api : new URL(baseUrl).origin}`
+  return baseUrl === undefined ? api : new URL(baseUrl).origin
 }
 
 function noUpstream(name: string): GatewayError {

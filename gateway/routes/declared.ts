@@ -5,7 +5,8 @@ import type { TSchema } from 'typebox'
 
 import { Model, Upstream } from '../declared/schema.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
-import type { Caller } from '../callers/caller.ts'
+import { actorOf, requireRole } from '../plugins/roles.ts'
+import type { Actor } from '../db/audit.ts'
 import type { ConfigFileState } from '../declared/config-file.ts'
 import type { ModelAdministration } from '../declared/model-administration.ts'
 import type { StoredState } from '../declared/stored-declarations.ts'
@@ -23,10 +24,12 @@ export interface DeclaredDeps {
 interface Administration {
   list(): Promise<object[]>
   find(name: string): Promise<object>
-  put(name: string, body: unknown, actor: Caller): Promise<object>
-  remove(name: string, actor: Caller): Promise<void>
+  put(name: string, body: unknown, actor: Actor): Promise<object>
+  remove(name: string, actor: Actor): Promise<void>
 }
 
+const tags = ['declarations']
+const security = [{ key: [] }]
 const Params = Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }) })
 const Shown = Type.Object({
   name: Type.String(),
@@ -37,6 +40,7 @@ const Shown = Type.Object({
 })
 
 export function declaredRoutes(app: App, deps: DeclaredDeps) {
+  app.addHook('onRequest', requireRole('admin'))
   administer(app, 'upstream', Upstream, deps.upstreams)
   administer(app, 'model', Model, deps.models)
 
@@ -46,7 +50,8 @@ export function declaredRoutes(app: App, deps: DeclaredDeps) {
       schema: {
         operationId: 'getConfig',
         summary: 'How headrace.yaml and the stored declarations are doing',
-        tags: ['administration'],
+        tags,
+        security,
         response: { 200: Type.Unknown(), default: ErrorBody },
       },
     },
@@ -77,7 +82,8 @@ function administer(
   const documented = (verb: string, summary: string) => ({
     operationId: `${verb}${noun}`,
     summary,
-    tags: ['administration'],
+    tags,
+    security,
   })
   const answer = { 200: Shown, default: ErrorBody }
 
@@ -112,7 +118,7 @@ function administer(
     },
     async (request, reply) => {
       const { name } = request.params
-      return reply.send((await administration.put(name, request.body, callerOf(request))) as never)
+      return reply.send((await administration.put(name, request.body, actorOf(request))) as never)
     },
   )
 
@@ -126,13 +132,8 @@ function administer(
       },
     },
     async (request, reply) => {
-      await administration.remove(request.params.name, callerOf(request))
+      await administration.remove(request.params.name, actorOf(request))
       return reply.code(204).send(null)
     },
   )
-}
-
-function callerOf({ caller }: { caller: Caller | null }): Caller {
-  if (caller) return caller
-  throw new Error('Something is administered by nobody. This is a bug.')
 }

@@ -7,8 +7,10 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { LocalBackend } from '../../../gateway/backends/local.ts'
+import { createPool } from '../../../gateway/db/pool.ts'
 import { openDeclared } from '../../../gateway/declared/open.ts'
 import { StoredRoutes } from '../../../gateway/routing/routes.ts'
+import { Keyring } from '../../../gateway/secrets.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { CHAT, startGateway } from '../../support/gateway.ts'
 import { recordLog } from '../../support/logger.ts'
@@ -46,7 +48,13 @@ async function start(t: TestContext, targets: string, more = '') {
   const runtime = new ScriptedRuntime(['guide@2'])
   const local = new LocalBackend({ runtime, loadWaitMs: 100 })
   const library = new StoredRoutes(versions, local)
-  const declared = await openDeclared({ file, env: { KEY: SECRET }, library, logger })
+  const declared = await openDeclared({
+    ...withoutTables(t),
+    file,
+    env: { KEY: SECRET },
+    library,
+    logger,
+  })
   t.after(() => declared.close())
   const gateway = await startGateway(t, { deps: { routes: declared.routes } })
   /** as an editor does it: another file in the place of the first */
@@ -55,6 +63,13 @@ async function start(t: TestContext, targets: string, more = '') {
     await rename(`${file}.new`, file)
   }
   return { ...gateway, upstream, declared, save, messages }
+}
+
+/** The file has to do where PostgreSQL is away: nobody listens on this port. */
+function withoutTables(t: TestContext) {
+  const pool = createPool({ host: '127.0.0.1', port: 1 }, recordLog().logger)
+  t.after(() => pool.end())
+  return { pool, keyring: new Keyring([]) }
 }
 
 async function until(isSo: () => boolean) {
@@ -135,18 +150,18 @@ test('what is saved is in force shortly after, and what is broken is not', async
   await assert.rejects(ask('constructor'), /does not exist/)
 
   await save(declarationOf(upstream.url, NEAR, `  other:\n    targets: ${NEAR}`))
-  await until(() => declared.state?.reloads === 1)
+  await until(() => declared.fileState()?.reloads === 1)
   assert.equal((await ask('other')).choices[0]?.message.content, 'Hello')
 
   await save(declarationOf(upstream.url, '[{ upstream: far, model: a }]'))
-  await until(() => declared.state?.reloads === 2)
-  assert.match(declared.state?.problem ?? '', /line 6: .*there is no upstream 'far'/)
+  await until(() => declared.fileState()?.reloads === 2)
+  assert.match(declared.fileState()?.problem ?? '', /line 6: .*there is no upstream 'far'/)
   assert.match(messages().at(-1) ?? '', /What was declared before stays in force/)
   assert.equal((await ask('other')).choices[0]?.message.content, 'Hello')
 
   await save(declarationOf(upstream.url, NEAR))
-  await until(() => declared.state?.reloads === 3)
-  assert.equal(declared.state?.problem, null)
+  await until(() => declared.fileState()?.reloads === 3)
+  assert.equal(declared.fileState()?.problem, null)
   await assert.rejects(ask('other'), /does not exist/)
 })
 
@@ -161,7 +176,7 @@ test('a request under way outlives the change of its upstream', async (t) => {
   const answer = client.chat.completions.create({ ...CHAT, model: 'chat' })
   await until(() => upstream.requests.length === 1)
   await save(declarationOf(`${upstream.url}/elsewhere`, NEAR))
-  await until(() => declared.state?.reloads === 1)
+  await until(() => declared.fileState()?.reloads === 1)
   end()
   assert.equal((await answer).choices[0]?.message.content, 'Hello')
 })
@@ -174,7 +189,7 @@ test('a broken file at the start is refused with all that is wrong', async (t) =
     new LocalBackend({ runtime: new ScriptedRuntime([]), loadWaitMs: 1 }),
   )
   await assert.rejects(
-    openDeclared({ file, env: {}, library, logger: recordLog().logger }),
+    openDeclared({ ...withoutTables(t), file, env: {}, library, logger: recordLog().logger }),
     /line 1: modles: 'modles' is not known here; did you mean 'models'\?\n.*line 2: /,
   )
 })
