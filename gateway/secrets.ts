@@ -26,10 +26,6 @@ export class Keyring {
     this.#keys = keys.map((key) => ({ id: idOf(key), key }))
   }
 
-  get canSeal(): boolean {
-    return this.#keys.length > 0
-  }
-
   /** @param owner what the secret belongs to @throws SecretError without a key */
   seal(text: string, owner: string): string {
     const [newest] = this.#keys
@@ -67,11 +63,6 @@ export class Keyring {
     } catch (cause) {
       throw new SecretError('This secret was changed, or belongs to something else.', { cause })
     }
-  }
-
-  /** Whether it is sealed with a key that is on its way out. */
-  isOld(sealed: string): boolean {
-    return sealed.split('.')[1] !== this.#keys[0]?.id
   }
 }
 

@@ -17,8 +17,8 @@ import {
   whole,
 } from './setting-kinds.ts'
 import { DEFAULT_PRECISION, PRECISIONS } from '../models/manifest.ts'
-import type { Setting } from './setting-kinds.ts'
 import { readSecretKeys } from './secrets.ts'
+import type { Setting } from './setting-kinds.ts'
 import type { Precision } from '../models/manifest.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const

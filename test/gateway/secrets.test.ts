@@ -34,9 +34,7 @@ test('keys rotate: the newest seals, older ones still open, unknown ones are nam
   const sealed = old.seal(SECRET, 'a')
   const rotated = new Keyring([randomBytes(32), KEY])
   assert.equal(rotated.open(sealed, 'a'), SECRET)
-  assert.ok(rotated.isOld(sealed))
   const again = rotated.seal(SECRET, 'a')
-  assert.ok(!rotated.isOld(again))
   assert.throws(
     () => old.open(again, 'a'),
     /sealed with the key [0-9a-f]{8}, which HEADRACE_SECRET/,
@@ -45,7 +43,6 @@ test('keys rotate: the newest seals, older ones still open, unknown ones are nam
 
 test('without a key nothing is stored', () => {
   const none = new Keyring([])
-  assert.equal(none.canSeal, false)
   assert.throws(() => none.seal(SECRET, 'a'), /HEADRACE_SECRET_KEY is not set/)
 })
 
