@@ -14,6 +14,11 @@ import type { FSWatcher } from 'node:fs'
 import type { Logger } from '../logger.ts'
 import type { Declaration } from './schema.ts'
 
+/**
+ * Where Kubernetes mounts a ConfigMap, the file is a link through this one, and this one is all that is ever replaced: the
+ * file's own name is in no event.
+ */
+const MOUNTED = '..data'
 /** Editors write a file in several steps. */
 const SETTLE_MS = 100
 
@@ -54,7 +59,7 @@ export class ConfigFile {
     }
     // The folder, not the file: an editor that saves by renaming puts another file in its place.
     this.#watcher = watch(dirname(options.file), (_event, name) => {
-      if (name === null || name === basename(options.file)) this.#soon()
+      if (name === null || name === MOUNTED || name === basename(options.file)) this.#soon()
     })
     this.#watcher.on('error', (error) => {
       options.logger.warn({ err: error }, `${options.file} is not watched any more`)
