@@ -99,7 +99,10 @@ class Checker {
           const path = ['models', name, list, index]
           this.#checkTarget(path, target, known)
           const id = target.version ?? `${target.model}@${target.upstream}`
-          if (seen.has(id)) this.#problem(path, `${id} is a target of this model already.`)
+          if (seen.has(id)) {
+            const shown = this.#mayShow(target) ? id : 'this'
+            this.#problem(path, `${shown} is a target of this model already.`)
+          }
           seen.add(id)
         }
       }
@@ -149,7 +152,12 @@ class Checker {
     const hint = nearest
       ? `did you mean '${nearest}'?`
       : `declared are ${known.length > 0 ? known.join(', ') : 'none'}.`
-    this.#problem(path, `there is no upstream '${given}'; ${hint}`)
+    const shown = this.#isSecret(given) ? 'of the name that is given (not shown)' : `'${given}'`
+    this.#problem(path, `there is no upstream ${shown}; ${hint}`)
+  }
+
+  #mayShow({ version, upstream, model }: DeclaredTarget): boolean {
+    return ![version, upstream, model].some((part) => this.#isSecret(part))
   }
 
   #problem(path: Path, what: string) {

@@ -59,7 +59,7 @@ class Reader {
     }
     if (this.problems.length > 0) return null
     this.#substitute()
-    const declared: unknown = this.#document.toJS() ?? {}
+    const declared = this.#plain()
     // An empty value in the place of a variable would only say the same again.
     if (this.problems.length > 0) return null
     for (const { path, what } of problemsOf(declared, { isSecret: (it) => this.#secret.has(it) })) {
@@ -67,6 +67,16 @@ class Reader {
     }
     // Checked just now.
     return this.problems.length > 0 ? null : (declared as Declaration)
+  }
+
+  #plain(): unknown {
+    try {
+      return this.#document.toJS() ?? {}
+    } catch (error) {
+      // Aliases of aliases that would not fit into memory, or of what is not there.
+      this.problems.push(error instanceof Error ? `${error.message}.` : String(error))
+      return {}
+    }
   }
 
   #substitute() {

@@ -122,3 +122,27 @@ test('a name that the library has, a key that no header can carry and a password
   )
   assert.doesNotMatch([...told, ...others].join('\n'), /planted/)
 })
+
+test('what the environment gave is quoted in no problem, also where it is a name', () => {
+  const text = `
+upstreams: { openai: { api: openai, key: k } }
+default_upstream: "\${KEY}"
+models:
+  chat:
+    targets:
+      - { upstream: "\${KEY}", model: a }
+      - { version: "\${KEY}" }
+      - { version: "\${KEY}" }
+`
+  const problems = problemsOf(text, { KEY: SECRET })
+  assert.equal(problems.length, 3)
+  assert.doesNotMatch(problems.join('\n'), new RegExp(SECRET))
+})
+
+test('aliases that would fill the memory are a problem of the file, told at once', () => {
+  const lists = ['a: &a [x, x, x, x, x, x, x, x, x]']
+  for (const [from, to] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg'].map((pair) => [...pair])) {
+    lists.push(`${to}: &${to} [${Array.from({ length: 9 }, () => `*${from}`).join(', ')}]`)
+  }
+  assert.match(problemsOf(lists.join('\n')).join('\n'), /alias/)
+})
