@@ -47,7 +47,7 @@ export interface Target {
   created: string
 }
 
-export type Balance = 'weighted' | 'least_busy' | 'fastest'
+type Balance = 'weighted' | 'least_busy' | 'fastest'
 
 export interface Route {
   /** what clients put in `model` */
@@ -58,7 +58,7 @@ export interface Route {
   balance: Balance
   /** header whose value keeps a caller's requests on one target; null: none */
   stickyHeader: string | null
-  /** further attempts after the first, over all targets and fallbacks */
+  /** attempts after the first over the targets, each of which is asked once in any case; fallbacks come behind them */
   retries: number
   /** how long answers to equal questions are given again; null: never */
   cacheSeconds: number | null

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 
 const SECTIONS = ['closed', 'open', 'memory'] as const
-export type Section = (typeof SECTIONS)[number]
+type Section = (typeof SECTIONS)[number]
 const CONTESTANTS = ['nginx', 'bare', 'portkey', 'litellm', 'headrace'] as const
 export type ContestantName = (typeof CONTESTANTS)[number]
 

@@ -1,7 +1,7 @@
 // What is asked and what is answered: about a kilobyte each way, and a stream of fifty chunks.
 
 export const MODEL = 'bench'
-export const CHUNKS = 50
+const CHUNKS = 50
 export const DONE = 'data: [DONE]\n\n'
 
 const ANSWER_CHARACTERS = 760
