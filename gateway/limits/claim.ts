@@ -159,9 +159,22 @@ function monthOf(nowMs: number): Period {
   return { name, fromMs: Date.UTC(year, month), toMs: Date.UTC(year, month + 1) }
 }
 
+/** The period of the last time asked is nearly always that of the next: dates are written once, not eight times a request. */
+function remembered(periodOf: (nowMs: number) => Period): (nowMs: number) => Period {
+  let last: Period | null = null
+  return (nowMs) => {
+    if (last && nowMs >= last.fromMs && nowMs < last.toMs) return last
+    last = periodOf(nowMs)
+    return last
+  }
+}
+
+const day = remembered(dayOf)
+const month = remembered(monthOf)
+
 const BUDGETS = [
-  { limitName: 'dailyUsd', unit: 'usd', period: dayOf },
-  { limitName: 'monthlyUsd', unit: 'usd', period: monthOf },
-  { limitName: 'dailyTokens', unit: 'tokens', period: dayOf },
-  { limitName: 'monthlyTokens', unit: 'tokens', period: monthOf },
+  { limitName: 'dailyUsd', unit: 'usd', period: day },
+  { limitName: 'monthlyUsd', unit: 'usd', period: month },
+  { limitName: 'dailyTokens', unit: 'tokens', period: day },
+  { limitName: 'monthlyTokens', unit: 'tokens', period: month },
 ] as const
