@@ -12,7 +12,7 @@ import { MODEL } from './wire.ts'
 import type { Progress } from '../progress.ts'
 import type { Contestant, StartOptions } from './contestant.ts'
 
-const RELEASE = '1.109.1'
+const RELEASE = '1.106.2'
 const HOME = join(CACHE_DIR, 'overhead/litellm')
 const VENV = join(HOME, 'venv')
 const BIN = join(VENV, 'bin')

@@ -1,4 +1,6 @@
 // Portkey's gateway, a package of its own as llama.cpp is: installed into the bench's cache, by this folder's lockfile.
+//
+// One of its dependencies is held back: from 1.14 on, @hono/node-server makes its streams fail (500, "immutable" headers).
 
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
