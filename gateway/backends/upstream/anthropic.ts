@@ -64,7 +64,7 @@ export class AnthropicUpstream implements Backend {
       if (await isEventStream(response, question.isStreamed)) {
         yield* this.#readStream(response, reader, question.promptParam)
       } else {
-        yield* reader.readWhole(fieldsOf(await response.json()))
+        yield* this.#readWhole(await response.json(), response, reader, question.promptParam)
       }
       if (!reader.isWhole) throw response.cut('ended its answer without its last event')
       response.release()
@@ -92,6 +92,22 @@ export class AnthropicUpstream implements Backend {
     } finally {
       response?.close()
     }
+  }
+
+  /** Nothing is told before all is read: until then another may answer. */
+  #readWhole(
+    body: unknown,
+    response: UpstreamResponse,
+    reader: MessageReader,
+    promptParam: string,
+  ): AnswerEvent[] {
+    const message = fieldsOf(body)
+    const text = JSON.stringify(body)
+    if (message['type'] === 'error') throw this.#refused(text, 500, null, promptParam)
+    const events = reader.readWhole(message)
+    // All of its bytes came, so nothing was cut: it is no message.
+    if (!reader.isWhole) throw response.malformed('sent no whole message', text)
+    return events
   }
 
   async *#readStream(
