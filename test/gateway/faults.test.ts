@@ -1,0 +1,175 @@
+// Everything that can go wrong with an upstream, at every point of an exchange: what the client sees, what the row
+// says, who was asked. Each fault is met streamed and whole, with somebody to fall back on and without.
+//
+// The answer that a target owes is "Hello", the fallback's is "Instead". Whatever the fault, one thing holds: what looks
+// like success is one of the two, whole.
+
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import OpenAI from 'openai'
+
+import { openDeclared } from '../../gateway/declared/open.ts'
+import { ANTHROPIC, COMPATIBLE } from '../support/fault-wire.ts'
+import { FAULTS } from '../support/faults.ts'
+import { makeFolder } from '../support/folder.ts'
+import { KEY, startGateway } from '../support/gateway.ts'
+import { recordLog } from '../support/logger.ts'
+import { answerChat } from '../support/openai-wire.ts'
+import { ScriptedUpstream } from '../support/scripted-upstream.ts'
+import type { FaultWire } from '../support/fault-wire.ts'
+import type { Fate } from '../support/faults.ts'
+import type { Script, ScriptedExchange } from '../support/scripted-upstream.ts'
+
+const ways = (['streamed', 'whole'] as const).flatMap((way) =>
+  [false, true].map((hasFallback) => ({ way, hasFallback })),
+)
+const cells = Object.entries(FAULTS).flatMap(([name, fault], at) =>
+  ways.map(({ way, hasFallback }) => ({
+    name: `${name}, ${way}, ${hasFallback ? 'with a fallback' : 'alone'}`,
+    model: `${way}-${hasFallback ? 'falls' : 'alone'}-${at}`,
+    fault,
+    ...fault[way],
+    isStreamed: way === 'streamed',
+    hasFallback,
+  })),
+)
+type Cell = (typeof cells)[number]
+
+/** Each cell is a model of its own, so that no fault opens another's breaker. */
+async function start(t: TestContext, api: string, wire: FaultWire) {
+  const [near, far, away] = await Promise.all([1, 2, 3].map(() => ScriptedUpstream.start(t)))
+  assert(near && far && away)
+  await away.refuse()
+  const scripts = new Map(
+    cells.map(({ model, script }) => [model, (x: ScriptedExchange) => script(x, wire)]),
+  )
+  const perModel: Script = (x) => scripts.get(x.request.json.model)?.(x)
+  near.script = perModel
+  far.script = answerChat(['In', 'stead'])
+  const base = (url: string) => `${url}${api === 'compatible' ? '/v1' : ''}`
+  const declaration = {
+    upstreams: {
+      near: { api, base_url: base(near.url), key: 'a-key-of-the-tests' },
+      away: { api, base_url: base(away.url), key: 'a-key-of-the-tests' },
+      far: { api: 'compatible', base_url: `${far.url}/v1` },
+    },
+    models: Object.fromEntries(
+      cells.map(({ model, fault, hasFallback, timeouts }) => [
+        model,
+        {
+          targets: [{ upstream: fault.isAway ? 'away' : 'near', model, timeouts }],
+          fallbacks: hasFallback ? [{ upstream: 'far', model }] : [],
+          retries: 0,
+        },
+      ]),
+    ),
+  }
+  const file = join(await makeFolder(t), 'headrace.yaml')
+  // JSON is YAML too.
+  await writeFile(file, JSON.stringify(declaration))
+  const library = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
+  const { logger } = recordLog()
+  const declared = await openDeclared({ file, env: {}, library, logger })
+  t.after(() => declared.close())
+  return { ...(await startGateway(t, { deps: { routes: declared.routes } })), near, far }
+}
+
+/** Asks as the official client does, and keeps the bytes that it got. */
+async function ask(url: string, { model, isStreamed }: Cell) {
+  let response = new Response()
+  let bytes = ''
+  const client = new OpenAI({
+    baseURL: `${url}/v1`,
+    apiKey: KEY,
+    maxRetries: 0,
+    fetch: async (...args) => {
+      response = await fetch(...args)
+      bytes = await response.text()
+      return new Response(bytes, response)
+    },
+  })
+  const body = { model, messages: [{ role: 'user' as const, content: 'Hi' }] }
+  let text = ''
+  let error: unknown = null
+  try {
+    if (isStreamed) {
+      for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
+        text += chunk.choices[0]?.delta.content ?? ''
+      }
+    } else {
+      text = (await client.chat.completions.create(body)).choices[0]?.message.content ?? ''
+    }
+  } catch (thrown) {
+    error = thrown
+  }
+  return { response, text, error, bytes }
+}
+
+for (const [api, wire] of [
+  ['compatible', COMPATIBLE],
+  ['anthropic', ANTHROPIC],
+] as const) {
+  test(`no fault of an upstream that speaks as ${api} looks like success`, async (t) => {
+    const gateway = await start(t, api, wire)
+    for (const cell of cells) {
+      await t.test(cell.name, async () => {
+        const { response, text, error, bytes } = await ask(gateway.url, cell)
+        const id = response.headers.get('x-request-id')
+        const isRow = ({ id: of }: { id: string }) => of === id
+        while (!gateway.log.records.some(isRow)) await new Promise((wake) => setTimeout(wake, 2))
+        const row = gateway.log.records.find(isRow)
+        assert(row)
+        const asked = (upstream: ScriptedUpstream) =>
+          upstream.requests.filter(({ json }) => json.model === cell.model).length
+
+        const looksLikeSuccess =
+          response.status === 200 && (!cell.isStreamed || bytes.includes('data: [DONE]'))
+        assert.equal(looksLikeSuccess, error === null, `the client: ${String(error)}; ${bytes}`)
+        assert.equal(row.outcome === 'completed', looksLikeSuccess)
+        if (looksLikeSuccess) assert.equal(text, 'Instead')
+
+        const { fate, fault } = cell
+        const isBroken = 'text' in fate
+        const falls = cell.hasFallback && !isBroken && !fate.isFinal
+        assert.deepEqual(
+          { near: asked(gateway.near), far: asked(gateway.far) },
+          { near: fault.isAway ? 0 : 1, far: falls ? 1 : 0 },
+        )
+        assert.deepEqual(
+          row.attempts.map(({ upstream, error }) => [upstream, error]),
+          [
+            [fault.isAway ? 'away' : 'near', isBroken ? null : fate.code],
+            ...(falls ? [['far', null]] : []),
+          ],
+        )
+        if (falls) {
+          assert.equal(response.headers.get('x-headrace-attempts'), '2')
+          assert.deepEqual(
+            [row.upstream, row.errorCode, row.isUsageEstimated],
+            ['far', null, false],
+          )
+          assert.deepEqual(row.answer, ['Instead'])
+          return
+        }
+        assert.equal((error as { code?: string }).code, fate.code)
+        assert.deepEqual([row.outcome, row.errorCode], [outcomeOf(fate), fate.code])
+        assert.equal(response.status, isBroken ? 200 : fate.status)
+        assert.equal(row.status, response.status)
+        if (!isBroken) {
+          assert.equal(response.headers.get('retry-after'), fault.retryAfter ?? null)
+          assert.deepEqual([row.answer, row.completionTokens], [null, null])
+          return
+        }
+        assert.equal(text, fate.text)
+        assert.deepEqual(row.answer, [fate.text])
+        assert((row.completionTokens ?? 0) > 0, 'what was told was counted')
+      })
+    }
+  })
+}
+
+const outcomeOf = (fate: Fate) => ('isFinal' in fate ? 'refused' : 'failed')
