@@ -5,19 +5,15 @@
 // like success is one of the two, whole.
 
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import OpenAI from 'openai'
 
-import { openDeclared } from '../../gateway/declared/open.ts'
+import { startDeclaredGateway } from '../support/declared-gateway.ts'
 import { ANTHROPIC, COMPATIBLE } from '../support/fault-wire.ts'
 import { FAULTS } from '../support/faults.ts'
-import { makeFolder } from '../support/folder.ts'
-import { KEY, startGateway } from '../support/gateway.ts'
-import { recordLog } from '../support/logger.ts'
+import { KEY } from '../support/gateway.ts'
 import { answerChat } from '../support/openai-wire.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
 import type { FaultWire } from '../support/fault-wire.ts'
@@ -40,7 +36,7 @@ const cells = Object.entries(FAULTS).flatMap(([name, fault], at) =>
 type Cell = (typeof cells)[number]
 
 /** Each cell is a model of its own, so that no fault opens another's breaker. */
-async function start(t: TestContext, api: string, wire: FaultWire) {
+async function start(t: TestContext, api: 'compatible' | 'anthropic', wire: FaultWire) {
   const [near, far, away] = await Promise.all([1, 2, 3].map(() => ScriptedUpstream.start(t)))
   assert(near && far && away)
   await away.refuse()
@@ -68,14 +64,7 @@ async function start(t: TestContext, api: string, wire: FaultWire) {
       ]),
     ),
   }
-  const file = join(await makeFolder(t), 'headrace.yaml')
-  // JSON is YAML too.
-  await writeFile(file, JSON.stringify(declaration))
-  const library = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
-  const { logger } = recordLog()
-  const declared = await openDeclared({ file, env: {}, library, logger })
-  t.after(() => declared.close())
-  return { ...(await startGateway(t, { deps: { routes: declared.routes } })), near, far }
+  return { ...(await startDeclaredGateway(t, declaration)), near, far }
 }
 
 /** Asks as the official client does, and keeps the bytes that it got. */
