@@ -16,6 +16,7 @@ import { FAULTS } from '../support/faults.ts'
 import { KEY } from '../support/gateway.ts'
 import { answerChat } from '../support/openai-wire.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
+import type { Declaration } from '../../gateway/declared/schema.ts'
 import type { FaultWire } from '../support/fault-wire.ts'
 import type { Fate } from '../support/faults.ts'
 import type { Script, ScriptedExchange } from '../support/scripted-upstream.ts'
@@ -47,7 +48,7 @@ async function start(t: TestContext, api: 'compatible' | 'anthropic', wire: Faul
   near.script = perModel
   far.script = answerChat(['In', 'stead'])
   const base = (url: string) => `${url}${api === 'compatible' ? '/v1' : ''}`
-  const declaration = {
+  const declaration: Declaration = {
     upstreams: {
       near: { api, base_url: base(near.url), key: 'a-key-of-the-tests' },
       away: { api, base_url: base(away.url), key: 'a-key-of-the-tests' },

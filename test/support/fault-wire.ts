@@ -18,6 +18,8 @@ export interface FaultWire {
   errorEvent: string
   /** the whole answer */
   body: string
+  /** as `body`, but for the reason why it ended */
+  unfinished: string
   /** a body of status 200 that says an error */
   errorBody: unknown
   refuse(status: number, headers?: Record<string, string>): Script
@@ -33,6 +35,9 @@ export const COMPATIBLE: FaultWire = {
   almost: '',
   errorEvent: data({ error: { message: 'out of memory', type: 'server_error', code: 500 } }),
   body: JSON.stringify(chatBody({ content: 'Hello' })),
+  unfinished: JSON.stringify(
+    chatBody({}, { choices: [{ index: 0, message: { role: 'assistant', content: 'Hello' } }] }),
+  ),
   errorBody: { error: { message: 'out of memory', type: 'server_error', code: 500 } },
   refuse: refuseWith,
 }
@@ -53,6 +58,10 @@ export const ANTHROPIC: FaultWire = {
   almost: named(block.slice(2)),
   errorEvent: named([failure]),
   body: JSON.stringify(anthropic.message([{ type: 'text', text: 'Hello' }])),
+  unfinished: JSON.stringify({
+    ...anthropic.message([{ type: 'text', text: 'Hello' }]),
+    stop_reason: null,
+  }),
   errorBody: failure,
   refuse: (status, headers) => (x) =>
     x.json(status, anthropic.errorBody('api_error', `status ${status}`), headers),

@@ -138,7 +138,7 @@ export const FAULTS: Record<string, Fault> = {
       script: (x, wire) => tell(x, wire.opening, ...wire.words, wire.almost).then(() => x.end()),
       fate: broken('upstream_error', 'Hello'),
     },
-    whole: { script: (x) => x.send(200, '{}', JSON_TYPE), fate: malformed },
+    whole: { script: (x, wire) => x.send(200, wire.unfinished, JSON_TYPE), fate: failed },
   },
   'garbage from the start': {
     streamed: {

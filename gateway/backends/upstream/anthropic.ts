@@ -64,7 +64,13 @@ export class AnthropicUpstream implements Backend {
       if (await isEventStream(response, question.isStreamed)) {
         yield* this.#readStream(response, reader, question.promptParam)
       } else {
-        yield* this.#readWhole(await response.json(), response, reader, question.promptParam)
+        const message = fieldsOf(await response.json())
+        if (message['type'] === 'error') {
+          throw this.#refused(JSON.stringify(message), 500, null, question.promptParam)
+        }
+        const events = reader.readWhole(message)
+        // Of half an answer nothing is told: until its first event another may answer.
+        if (reader.isWhole) yield* events
       }
       if (!reader.isWhole) throw response.cut('ended its answer without its last event')
       response.release()
@@ -92,22 +98,6 @@ export class AnthropicUpstream implements Backend {
     } finally {
       response?.close()
     }
-  }
-
-  /** Nothing is told before all is read: until then another may answer. */
-  #readWhole(
-    body: unknown,
-    response: UpstreamResponse,
-    reader: MessageReader,
-    promptParam: string,
-  ): AnswerEvent[] {
-    const message = fieldsOf(body)
-    const text = JSON.stringify(body)
-    if (message['type'] === 'error') throw this.#refused(text, 500, null, promptParam)
-    const events = reader.readWhole(message)
-    // All of its bytes came, so nothing was cut: it is no message.
-    if (!reader.isWhole) throw response.malformed('sent no whole message', text)
-    return events
   }
 
   async *#readStream(

@@ -95,7 +95,8 @@ export class OpenAIUpstream implements Backend {
         }
       } else {
         reader.readBody(await response.json(), events)
-        yield* events
+        // Of half an answer nothing is told: until its first event another may answer.
+        if (reader.isWhole) yield* events
       }
       if (!reader.isWhole) throw response.cut(`ended its answer when ${reader.progress}`)
       response.release()
