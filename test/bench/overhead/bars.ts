@@ -4,9 +4,10 @@
 
 import { CLOSED, OPEN, OPEN_RATE } from './case.ts'
 import { BARE } from './contestants.ts'
-import { wholeCpuMs } from './rounds.ts'
+import { DIRECT, wholeCpuMs } from './rounds.ts'
 import type { Bar } from '../bars.ts'
 import type { Figures } from './rounds.ts'
+import { MEMORY_REQUESTS } from './memory.ts'
 import type { MemoryFigures } from './memory.ts'
 
 export interface OverheadResults {
@@ -68,12 +69,17 @@ function addedBar(figures: readonly Figures[]): Bar {
   const found = figures.find(
     (one) => one.contestant === 'Headrace' && one.loadCase === OPEN.name && one.failures === 0,
   )
+  const direct = figures.find(
+    (one) => one.contestant === DIRECT && one.loadCase === OPEN.name && one.failures === 0,
+  )
   const added = found?.addedP99Ms ?? null
+  // Where the machine was busy with something else, the difference of two delays says nothing, in anybody's favour.
+  const isQuiet = direct !== undefined && direct.p99Ms < MOST_ADDED_P99_MS
   return {
     what: `p99 added at ${OPEN_RATE} requests a second`,
     bar: `< ${MOST_ADDED_P99_MS} ms`,
-    measured: added === null ? '–' : `${added.toFixed(2)} ms`,
-    isMet: added === null ? null : added < MOST_ADDED_P99_MS,
+    measured: added === null ? '–' : `${added.toFixed(2)} ms${isQuiet ? '' : ', machine busy'}`,
+    isMet: added === null || !isQuiet ? null : added < MOST_ADDED_P99_MS,
   }
 }
 
@@ -84,6 +90,8 @@ function memoryBar(memory: MemoryFigures | null): Bar {
     what: `memory between ${between} requests`,
     bar: `± ${MOST_GROWTH * 100} %`,
     measured: growth === null ? '–' : `${(growth * 100).toFixed(1)} %`,
-    isMet: growth === null ? null : Math.abs(growth) <= MOST_GROWTH,
+    // A quick run ends before the heap has found its size.
+    isMet:
+      growth === null || memory?.to !== MEMORY_REQUESTS ? null : Math.abs(growth) <= MOST_GROWTH,
   }
 }

@@ -18,6 +18,7 @@ export interface MemoryFigures {
   toBytes: number
 }
 
+export const MEMORY_REQUESTS = 200_000
 const CLIENTS = 16
 const STEPS = 40
 /** Steps around a point whose median counts: garbage waits for its collection, so that one reading is luck. */
@@ -28,7 +29,7 @@ export async function measureMemory(
   load: Worker<LoadAsk, LoadAnswer>,
   { isQuick, progress, signal }: { isQuick: boolean; progress: Progress; signal: AbortSignal },
 ): Promise<MemoryFigures> {
-  const to = isQuick ? 8_000 : 200_000
+  const to = isQuick ? 8_000 : MEMORY_REQUESTS
   const from = to / 4
   const { url, headers, pid } = headrace
   const steps: MemoryFigures['steps'] = []
