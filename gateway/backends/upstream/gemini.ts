@@ -137,10 +137,13 @@ export class GeminiUpstream implements Backend {
       if (!(await isEventStream(response, isStreamed))) {
         // One chunk, or, where a proxy dropped the query, an array of them.
         const body = await response.json()
+        const events: AnswerEvent[] = []
         for (const chunk of Array.isArray(body) ? listOf(body) : [fieldsOf(body)]) {
           if ('error' in chunk) throw this.#refused(JSON.stringify(chunk), response, promptParam)
-          yield* reader.read(chunk)
+          events.push(...reader.read(chunk))
         }
+        // Of half an answer nothing is told: until its first event another may answer.
+        if (reader.isWhole) yield* events
         return
       }
       // To the end and not only until it is whole: the last chunk may have the counts alone.

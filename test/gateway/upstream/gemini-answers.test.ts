@@ -58,6 +58,14 @@ test('a whole answer is the same in one piece', async (t) => {
   ])
 })
 
+test('of half of a whole answer nothing is told, so that another may answer', async (t) => {
+  const { upstream, ask: put } = await ask(t)
+  upstream.script = (exchange) => exchange.json(200, chunk([{ text: 'Hel' }]))
+  const { events, error } = await put(chatOf({ isStreamed: false }))
+  assert.match(String(error), /broke off/)
+  assert.deepEqual(events, [])
+})
+
 test('a stream that a proxy made an array of is read too', async (t) => {
   const { upstream, answer } = await ask(t)
   upstream.script = (exchange) => exchange.json(200, [chunk([{ text: 'Hi' }]), end()])
