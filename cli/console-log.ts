@@ -5,7 +5,7 @@
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 
-import type { LogLevel } from '../gateway/settings.ts'
+import type { LogLevel } from '../gateway/settings/settings.ts'
 
 const LEVELS: Record<number, string> = {
   10: 'trace',

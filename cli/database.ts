@@ -13,7 +13,7 @@ import { findEmbedded } from '../gateway/db/embedded.ts'
 import type { Actor } from '../gateway/db/audit.ts'
 import type { Database } from '../gateway/db/database.ts'
 import type { Pool } from '../gateway/db/pool.ts'
-import type { Settings } from '../gateway/settings.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 import type { Output } from './progress.ts'
 
 export interface DatabaseCommandDeps {

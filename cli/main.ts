@@ -5,7 +5,7 @@
 import { CommanderError } from 'commander'
 
 import { createProgram } from './program.ts'
-import { ConfigError } from '../gateway/config.ts'
+import { ConfigError } from '../gateway/settings/config.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 const FAILED = 1

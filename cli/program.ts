@@ -14,10 +14,10 @@ import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
 import { projectsCommand } from './projects.ts'
-import { ConfigError, loadConfig, presumeConfig } from '../gateway/config.ts'
+import { ConfigError, loadConfig, presumeConfig } from '../gateway/settings/config.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 import type { Output } from './progress.ts'
-import type { Settings } from '../gateway/settings.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 
 export interface ProgramDeps {
   /** of this build */

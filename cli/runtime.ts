@@ -3,7 +3,7 @@
 import type { Logger } from 'pino'
 
 import { runRuntime } from '../runtime/main.ts'
-import type { Settings } from '../gateway/settings.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 
 /** @throws Error that says what is in the way */
 export async function runRuntimeCommand(settings: Settings, logger: Logger): Promise<void> {

@@ -14,7 +14,7 @@ import { startGateway } from '../gateway/main.ts'
 import { createSocketFolder } from '../gateway/socket-folder.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Output } from './progress.ts'
-import type { Settings } from '../gateway/settings.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 
 export interface ServeOptions {
   settings: Settings

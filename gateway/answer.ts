@@ -22,7 +22,7 @@ import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
 import type { Limits } from './limits/limits.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import type { Route, RoutedEvent, Routes, Target } from './routing/route.ts'
 import type { Router } from './routing/router.ts'
 

@@ -6,7 +6,7 @@
 
 import { Exchange } from '../exchange.ts'
 import type { ExchangeRecord } from '../exchange.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { App } from '../request.ts'
 
 export interface ExchangeLog {

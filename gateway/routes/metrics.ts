@@ -6,7 +6,7 @@ import { Type } from 'typebox'
 
 import { GatewayError } from '../errors.ts'
 import { bearerToken } from '../plugins/auth.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { App } from '../request.ts'
 
 export interface MetricsRouteDeps {

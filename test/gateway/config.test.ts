@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { ConfigError, loadConfig, presumeConfig } from '../../gateway/config.ts'
-import { SETTINGS } from '../../gateway/settings.ts'
+import { ConfigError, loadConfig, presumeConfig } from '../../gateway/settings/config.ts'
+import { SETTINGS } from '../../gateway/settings/settings.ts'
 
 function problemsOf(env: NodeJS.ProcessEnv): string[] {
   try {

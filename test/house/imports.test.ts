@@ -41,7 +41,7 @@ const ALLOWED = [
   ['gateway/main.ts', '../models/store.ts'],
   ['gateway/main.ts', 'fastify'],
   ['gateway/main.ts', './runtimes.ts'],
-  ['gateway/metrics.ts', 'prom-client'],
+  ['gateway/metrics/metrics.ts', 'prom-client'],
   ['gateway/backends/upstream/http.ts', 'undici'],
   ['gateway/backends/upstream/http-arrival.ts', 'undici'],
   ['gateway/routes/chat.ts', '../answer.ts'],

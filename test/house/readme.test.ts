@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 
-import { SETTINGS } from '../../gateway/settings.ts'
+import { SETTINGS } from '../../gateway/settings/settings.ts'
 
 test("the README's table says of every setting what the schema says, in its order", async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')

@@ -15,10 +15,10 @@ import { EngineMetrics } from './engine-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { DeclaredStates } from './declared-metrics.ts'
-import type { ExchangeRecord } from './exchange.ts'
+import type { ExchangeRecord } from '../exchange.ts'
 import type { LimitSources } from './limit-metrics.ts'
-import type { TargetHealths } from './routing/target-health.ts'
-import type { Runtime } from '../runtime/client.ts'
+import type { TargetHealths } from '../routing/target-health.ts'
+import type { Runtime } from '../../runtime/client.ts'
 
 export interface MetricsOptions {
   /** of this build */

@@ -3,8 +3,8 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
-import type { Attempt } from './routing/route.ts'
-import type { TargetHealths } from './routing/target-health.ts'
+import type { Attempt } from '../routing/route.ts'
+import type { TargetHealths } from '../routing/target-health.ts'
 
 const STATES = { closed: 0, half_open: 1, open: 2 }
 

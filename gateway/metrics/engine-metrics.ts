@@ -3,8 +3,8 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 
-import type { Runtime } from '../runtime/client.ts'
-import type { EngineStats } from '../runtime/protocol.ts'
+import type { Runtime } from '../../runtime/client.ts'
+import type { EngineStats } from '../../runtime/protocol.ts'
 
 /** a scrape has to be answered within seconds, whatever the runtime does */
 const STATS_TIMEOUT_MS = 1_000

@@ -16,10 +16,10 @@ import {
   text,
   whole,
 } from './setting-kinds.ts'
-import { DEFAULT_PRECISION, PRECISIONS } from '../models/manifest.ts'
-import { readSecretKeys } from './secrets.ts'
+import { DEFAULT_PRECISION, PRECISIONS } from '../../models/manifest.ts'
+import { readSecretKeys } from '../secrets.ts'
 import type { Setting } from './setting-kinds.ts'
-import type { Precision } from '../models/manifest.ts'
+import type { Precision } from '../../models/manifest.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -8,7 +8,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 
-import { nearestName } from './nearest-name.ts'
+import { nearestName } from '../nearest-name.ts'
 import { SETTINGS } from './settings.ts'
 import type { Setting } from './setting-kinds.ts'
 import type { Settings } from './settings.ts'
