@@ -125,15 +125,15 @@ class Teller {
     const { exchange, reply } = this.#telling
     const { raw } = reply
     let isOpen = false
+    let ending: string | null = null
     try {
-      let isWhole = false
       for await (const event of this.#events) {
         this.#follow(event)
         if (event.type === 'started' || event.type === 'routed') continue
         const format = this.#known()
-        isWhole = event.type === 'done'
-        let frame =
-          event.type === 'done' ? await format.ending(event.usage) : frameOf(event, format)
+        let frame = ''
+        if (event.type === 'done') ending = await format.ending(event.usage)
+        else frame = frameOf(event, format)
         if (!isOpen) {
           isOpen = true
           openStream(reply)
@@ -141,8 +141,9 @@ class Teller {
         }
         if (frame !== '' && !raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
       }
-      if (!isWhole) throw endedEarly()
-      raw.end()
+      if (ending === null) throw endedEarly()
+      exchange.close(raw.statusCode, true)
+      raw.end(ending)
     } catch (error) {
       if (!isOpen) throw error
       // Nobody is left to be told.
@@ -150,6 +151,7 @@ class Teller {
       const known = error instanceof GatewayError ? error : internalError(error)
       exchange.failed(known)
       reply.log.error(error, 'an answer broke off')
+      exchange.close(raw.statusCode, true)
       raw.end(this.#known().failure(known))
     }
   }

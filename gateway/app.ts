@@ -15,7 +15,7 @@ import { tellDatabaseAway } from './plugins/database-away.ts'
 import { documentRoutes } from './plugins/docs.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
-import { recordExchanges } from './plugins/exchange.ts'
+import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
@@ -58,6 +58,8 @@ export interface AppSettings {
   authGraceMs: number
   /** whose tokens are taken beside API keys; null: nobody's */
   issuer: IssuerSettings | null
+  /** whether requests are refused while their exchanges could not be logged */
+  refusesUnlogged: boolean
 }
 
 export interface AppDeps {
@@ -159,6 +161,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })
+    if (settings.refusesUnlogged) refuseUnlogged(answers, exchangeLog)
     refuseWhileDraining(answers, readiness)
     authenticate(answers, identities)
     admitRequests(answers, admission)

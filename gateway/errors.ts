@@ -94,6 +94,7 @@ const ERRORS = {
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),
   overloaded: unavailable('refused', 1),
+  log_full: unavailable('refused', 5),
   model_loading: unavailable('refused', 5),
   version_not_loaded: unavailable('refused', 5),
   version_unusable: unavailable('refused', 60),

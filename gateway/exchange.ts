@@ -25,6 +25,15 @@ export interface ExchangeRecord {
   callerId: string | null
   callerName: string | null
   projectId: string | null
+  /** whom the caller asked for */
+  endUser: string | null
+  session: string | null
+  /** id of the conversation's first exchange */
+  conversationId: string | null
+  /** id of the exchange that this one goes on from */
+  previousId: string | null
+  tags: string[] | null
+  metadata: Record<string, string> | null
   method: string
   route: string
   /** as the client wrote it */
@@ -60,6 +69,8 @@ export interface ExchangeRecord {
   prefillMs: number | null
   decodeMs: number | null
   timeToFirstTokenMs: number | null
+  /** between two tokens, on average; null where fewer than two came one by one */
+  interTokenMs: number | null
   /** of the time to the first token, what was not spent waiting for targets */
   overheadMs: number | null
   totalMs: number
@@ -68,6 +79,8 @@ export interface ExchangeRecord {
   status: number
   errorCode: string | null
   errorMessage: string | null
+  /** kept for its caller to read */
+  isStored: boolean
 }
 
 /** What was taken from the caller's limits for it. */
@@ -93,6 +106,7 @@ export class Exchange {
   readonly id: string
   readonly startedMs: number
   readonly #now: () => number
+  readonly #onClosed: (record: ExchangeRecord) => void
   readonly #abort = new AbortController()
   readonly #record: ExchangeRecord
   #error: GatewayError | null = null
@@ -104,9 +118,19 @@ export class Exchange {
   #price: Price | null = null
   #reservation: Reservation | null = null
 
-  /** @param now milliseconds since 1970, monotonic */
-  constructor(id: string, method: string, route: string, now: () => number) {
+  /**
+   * @param now milliseconds since 1970, monotonic
+   * @param onClosed is handed the record, once
+   */
+  constructor(
+    id: string,
+    method: string,
+    route: string,
+    now: () => number,
+    onClosed: (record: ExchangeRecord) => void,
+  ) {
     this.id = id
+    this.#onClosed = onClosed
     this.#now = now
     this.startedMs = now()
     const startedAt = new Date(this.startedMs)
@@ -117,6 +141,12 @@ export class Exchange {
       callerId: null,
       callerName: null,
       projectId: null,
+      endUser: null,
+      session: null,
+      conversationId: null,
+      previousId: null,
+      tags: null,
+      metadata: null,
       method,
       route,
       requestedModel: null,
@@ -140,12 +170,14 @@ export class Exchange {
       prefillMs: null,
       decodeMs: null,
       timeToFirstTokenMs: null,
+      interTokenMs: null,
       overheadMs: null,
       totalMs: 0,
       outcome: 'completed',
       status: 0,
       errorCode: null,
       errorMessage: null,
+      isStored: false,
     }
   }
 
@@ -278,17 +310,18 @@ export class Exchange {
   }
 
   /**
+   * The first call counts.
    * @param status as sent, null where no header was sent
-   * @param isDelivered everything that was to be sent has been
-   * @returns the record the first time, null ever after
+   * @param isDelivered everything that was to be sent has been, or is about to be
    */
-  close(status: number | null, isDelivered: boolean): ExchangeRecord | null {
-    if (this.#isClosed) return null
+  close(status: number | null, isDelivered: boolean): void {
+    if (this.#isClosed) return
     this.#isClosed = true
     const record = this.#record
     const now = this.#now()
     record.closedAt = new Date(now)
     record.totalMs = now - this.startedMs
+    record.interTokenMs = this.#meanGapMs()
     record.status = status ?? CLIENT_CLOSED_REQUEST
     // Holes are choices that produced nothing.
     if (record.answer) record.answer = Array.from(record.answer, (text) => text ?? '')
@@ -306,7 +339,17 @@ export class Exchange {
     }
     this.#reservation?.settle(record, record.costUsd ?? 0)
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
-    return record
+    this.#onClosed(record)
+  }
+
+  #meanGapMs(): number | null {
+    const { timeToFirstTokenMs, completionTokens, streamed } = this.#record
+    if (!streamed || timeToFirstTokenMs === null || !completionTokens) return null
+    const choices = this.#lastDeltaMs.filter((ms) => ms !== undefined)
+    const gaps = completionTokens - choices.length
+    if (gaps < 1) return null
+    const begunMs = choices.length * (this.startedMs + timeToFirstTokenMs)
+    return (choices.reduce((sum, ms) => sum + ms, 0) - begunMs) / gaps
   }
 
   /** Tokens that nobody counted, and what they all cost. */

@@ -4,6 +4,7 @@
 // come to be in the data folder.
 
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { keepAdminKey } from './admin-key.ts'
@@ -16,11 +17,11 @@ import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
-import { ExchangeLog } from './db/exchange-log.ts'
-import { SpendLog } from './db/spend-log.ts'
+import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
+import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
 import { openLimits } from './limits/open-limits.ts'
@@ -84,7 +85,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const adminKey = await keepAdminKey(dataDir, settings.adminKey)
   const { pool } = started.use(await openDatabase({ databaseUrl, dataDir, logger, signal }))
-  const exchangeLog = new ExchangeLog({ db: pool, logger })
+  const exchangeLog = await ExchangeLog.open({
+    folder: join(dataDir, 'spool'),
+    maxBytes: settings.spoolMaxBytes,
+    sink: postgresSink(pool),
+    logger,
+  })
   started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))
   const ttlMs = settings.responsesTtlDays * DAY_MS
   const responses = new KeptResponses({ db: pool, ttlMs, logger })
@@ -117,11 +123,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const openExchanges = new Set<Exchange>()
   const router = new Router()
   const now = () => performance.timeOrigin + performance.now()
-  const spendLog = new SpendLog({ db: pool, logger })
-  started.defer(() => spendLog.close(LOG_DEADLINE_MS))
   const connectFor = (purpose: string) =>
     settings.redisUrl === null ? null : connectRedis(settings.redisUrl, purpose, logger)
-  const limits = await openLimits({ redis: connectFor('limits'), spendLog, logger, now })
+  const limits = await openLimits({
+    redis: connectFor('limits'),
+    sumSpend: (questions) => sumSpend(pool, questions),
+    logger,
+    now,
+  })
   started.defer(() => limits.close())
   // A connection of its own: a long answer on its way must not hold up anybody's limits.
   const store = new AnswerStore({ maxBytes: settings.cacheBytes, redis: connectFor('cache'), now })
@@ -134,7 +143,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     targets: router.healths,
     declared,
     exchangeLog,
-    limits: { limits, admission, spendLog, cache },
+    limits: { limits, admission, cache },
   })
   started.defer(() => metrics.close())
   const app = await buildApp({
@@ -144,6 +153,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
       adminKeyHash: hashKey(adminKey.key),
       authGraceMs: settings.authGraceS * 1000,
+      refusesUnlogged: settings.spoolFull === 'refuse',
       issuer: issuerOf(settings),
     },
     routes: declared.routes,

@@ -2,14 +2,14 @@
 
 import pg from 'pg'
 
-import type { Pool, Queryable } from './pool.ts'
+import type { Pool } from './pool.ts'
 
 const UNIQUE_VIOLATION = '23505'
 
 /** @param work is undone as a whole where it throws */
 export async function inTransaction<T>(
   pool: Pool,
-  work: (transaction: Queryable) => Promise<T>,
+  work: (transaction: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
   try {

@@ -2,7 +2,7 @@
 //
 // admit() asks all limits of the key and of its project at once. What a request may need at most is reserved, so that
 // requests which run at the same time can't spend the same tokens twice; when it ends, the reservation is replaced by
-// the real figures, and those go to the spend log, whoever called and whether they are limited or not.
+// the real figures.
 //
 // Knows: callers, claims. Does not know: HTTP, Redis, SQL.
 
@@ -12,23 +12,18 @@ import type { Claim, Need } from './claim.ts'
 import type { Counters, Hold } from './counters.ts'
 import type { RateHeaders } from './words.ts'
 import type { Caller, Limits as CallerLimits } from '../callers/caller.ts'
-import type { SpendRow } from '../db/spend.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Logger } from '../logger.ts'
 
 export interface LimitsOptions {
   counters: Counters
-  spendLog: { append(row: SpendRow): void }
   logger: Logger
   /** milliseconds since 1970, monotonic */
   now: () => number
 }
 
 /** What settle() needs of an exchange's record; tokens are null where nothing was begun. */
-export type Used = Pick<
-  ExchangeRecord,
-  'id' | 'model' | 'version' | 'promptTokens' | 'cachedTokens' | 'completionTokens'
->
+export type Used = Pick<ExchangeRecord, 'promptTokens' | 'completionTokens'>
 
 export interface Reservation {
   /** x-ratelimit-*, as OpenAI sends them; none for whoever has no such limit */
@@ -69,30 +64,23 @@ export class Limits {
   async admit(caller: Caller, need: Need): Promise<Reservation> {
     const now = this.#options.now()
     const claims = claimsOf(caller, need, now)
-    if (claims.length === 0) return this.#reserve(caller, now, claims, null, {})
+    if (claims.length === 0) return this.#reserve(claims, null, {})
     const { standings, refusal, hold } = await this.#options.counters.take(claims)
     if (refusal) {
       const name = claims[refusal.claim]?.limitName
       if (name) this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1)
       throw refuse(claims, standings, refusal, need.model)
     }
-    return this.#reserve(caller, now, claims, hold, rateHeaders(claims, standings))
+    return this.#reserve(claims, hold, rateHeaders(claims, standings))
   }
 
-  #reserve(
-    caller: Caller,
-    admittedMs: number,
-    claims: Claim[],
-    hold: Hold | null,
-    headers: RateHeaders,
-  ): Reservation {
+  #reserve(claims: Claim[], hold: Hold | null, headers: RateHeaders): Reservation {
     let isOver = false
-    const end = (tokens: number, costUsd: number, used: Used | null) => {
+    const end = (tokens: number, costUsd: number) => {
       if (isOver) return
       isOver = true
       try {
         hold?.settle(claims.map((claim) => actualOf(claim, tokens, costUsd)))
-        if (used) this.#append(caller, admittedMs, used, costUsd)
       } catch (error) {
         // This is called where a socket closes, and nobody is there to catch it.
         this.#options.logger.error({ err: error }, 'a reservation could not be settled')
@@ -102,25 +90,9 @@ export class Limits {
       headers,
       settle: (used, costUsd) => {
         const tokens = (used.promptTokens ?? 0) + (used.completionTokens ?? 0)
-        end(tokens, costUsd, tokens > 0 || costUsd > 0 ? used : null)
+        end(tokens, costUsd)
       },
-      release: () => end(0, 0, null),
+      release: () => end(0, 0),
     }
-  }
-
-  #append(caller: Caller, admittedMs: number, used: Used, costUsd: number): void {
-    this.#options.spendLog.append({
-      exchangeId: used.id,
-      // The day that the budgets were asked for; an answer that ends after midnight began before it.
-      at: new Date(admittedMs),
-      keyId: caller.id,
-      projectId: caller.project?.id ?? null,
-      model: used.model ?? '',
-      version: used.version ?? '',
-      promptTokens: used.promptTokens ?? 0,
-      cachedTokens: used.cachedTokens ?? 0,
-      completionTokens: used.completionTokens ?? 0,
-      costUsd,
-    })
   }
 }

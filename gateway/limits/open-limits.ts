@@ -7,17 +7,15 @@ import { MemoryCounters } from './memory-counters.ts'
 import { RedisCounters } from './redis-counters.ts'
 import type { BudgetClaim } from './claim.ts'
 import type { ReadSpent } from './counters.ts'
-import type { SpendQuestion, SpendRow, SpendTotal } from '../db/spend.ts'
+import type { SpendQuestion, SpendTotal } from '../db/spend.ts'
 import type { Logger } from '../logger.ts'
 import type { Redis } from '../redis.ts'
 
 export interface OpenLimitsOptions {
   /** null: this replica is the only one */
   redis: Redis | null
-  spendLog: {
-    append(row: SpendRow): void
-    totals(questions: SpendQuestion[]): Promise<SpendTotal[]>
-  }
+  /** one total for each question; rejects where the table can't be read */
+  sumSpend(questions: SpendQuestion[]): Promise<SpendTotal[]>
   logger: Logger
   /** milliseconds since 1970, monotonic */
   now: () => number
@@ -29,20 +27,20 @@ const REDIS_PATIENCE_MS = 2_000
 const READ_TIMEOUT_MS = 1_000
 
 export async function openLimits(options: OpenLimitsOptions): Promise<Limits> {
-  const { redis, spendLog, logger, now } = options
-  const readSpent = spentReader(spendLog, logger)
+  const { redis, sumSpend, logger, now } = options
+  const readSpent = spentReader(sumSpend, logger)
   const counters = redis
     ? new RedisCounters({ redis, logger, now, readSpent })
     : new MemoryCounters({ now, readSpent })
   if (counters instanceof RedisCounters) await counters.start(REDIS_PATIENCE_MS)
-  return new Limits({ counters, spendLog, logger, now })
+  return new Limits({ counters, logger, now })
 }
 
 /** Budgets go on from nothing where the table can't be read, and are raised to it as soon as it can. */
-function spentReader(spendLog: OpenLimitsOptions['spendLog'], logger: Logger): ReadSpent {
+function spentReader(sumSpend: OpenLimitsOptions['sumSpend'], logger: Logger): ReadSpent {
   return async (budgets) => {
     try {
-      const totals = await inTime(spendLog.totals(budgets.map(questionOf)))
+      const totals = await inTime(sumSpend(budgets.map(questionOf)))
       return totals.map(({ usd, tokens }, index) =>
         budgets[index]?.unit === 'usd' ? Math.round(usd * NANO_DOLLARS) : tokens,
       )

@@ -1,4 +1,4 @@
-// Limits, spend and the response cache as metrics: all of them somebody's state, read when scraped.
+// Limits and the response cache as metrics: all of them somebody's state, read when scraped.
 
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
@@ -10,7 +10,6 @@ export interface LimitSources {
     readonly replicas: number
   }
   admission: { readonly inHand: number; readonly refused: number }
-  spendLog: { readonly pending: number; readonly dropped: number }
   cache: { readonly hits: number; readonly misses: number; readonly bytes: number }
 }
 
@@ -33,11 +32,6 @@ const GAUGES: Figure[] = [
     ({ admission }) => admission.inHand,
   ],
   [
-    'spend_log_pending',
-    'Rows of spend that wait to be written. Growing: PostgreSQL is away or too slow.',
-    ({ spendLog }) => spendLog.pending,
-  ],
-  [
     'response_cache_bytes',
     'Memory that kept answers take in this process.',
     ({ cache }) => cache.bytes,
@@ -45,11 +39,6 @@ const GAUGES: Figure[] = [
 ]
 
 const COUNTERS: Figure[] = [
-  [
-    'spend_log_dropped_total',
-    'Rows of spend that were given up since the start. Anything above zero is money that nobody accounts for.',
-    ({ spendLog }) => spendLog.dropped,
-  ],
   [
     'response_cache_hits_total',
     'Questions that were answered from the response cache.',

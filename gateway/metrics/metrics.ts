@@ -13,10 +13,12 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import { exposeDeclared } from './declared-metrics.ts'
 import { EngineMetrics } from './engine-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
+import { exposeLog } from './log-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { DeclaredStates } from './declared-metrics.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { LimitSources } from './limit-metrics.ts'
+import type { LogSource } from './log-metrics.ts'
 import type { TargetHealths } from '../routing/target-health.ts'
 import type { Runtime } from '../../runtime/client.ts'
 
@@ -27,8 +29,7 @@ export interface MetricsOptions {
   targets: TargetHealths
   /** absent: nothing is declared */
   declared?: DeclaredStates
-  /** rows of the exchange log that wait to be written, and rows that were given up */
-  exchangeLog: { readonly pending: number; readonly dropped: number }
+  exchangeLog: LogSource
   limits: LimitSources
 }
 
@@ -137,23 +138,7 @@ export class Metrics {
       labelNames: ['result'],
       registers,
     })
-    new Gauge({
-      name: 'headrace_exchange_log_pending',
-      help: 'Rows of the exchange log that wait to be written. Growing: PostgreSQL is away or too slow.',
-      registers,
-      collect() {
-        this.set(exchangeLog.pending)
-      },
-    })
-    new Counter({
-      name: 'headrace_exchange_log_dropped_total',
-      help: 'Rows of the exchange log that were given up since the start. Anything above zero is lost accounting.',
-      registers,
-      collect() {
-        this.reset()
-        this.inc(exchangeLog.dropped)
-      },
-    })
+    exposeLog(registers, exchangeLog)
     const loopDelay = this.#loopDelay
     new Gauge({
       name: 'headrace_event_loop_delay_p99_seconds',

@@ -1,15 +1,18 @@
 // Opens an Exchange for each request of the routes it is given to, and closes it when the socket does.
 //
-// The response's `close` is the only place where an exchange ends: it comes after the last byte of an answer, and also
-// when the client leaves, wherever the request then is. (onResponse does not run when a client hangs up in the middle of
-// a stream.) There the metrics are observed and the record is handed to the log, once.
+// An exchange ends when the last bytes of its answer are about to be sent: then its metrics are observed and its record
+// is handed to the log, so that no client has an answer that the log doesn't know. Where that point is never reached it
+// ends with the response's `close`, which comes when a client leaves, wherever the request then is. (onResponse does not
+// run when a client hangs up in the middle of a stream.)
 
+import { GatewayError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { App } from '../request.ts'
 
 export interface ExchangeLog {
+  readonly hasRoom: boolean
   append(record: ExchangeRecord): void
 }
 
@@ -43,20 +46,9 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
   }
 
   app.addHook('onRequest', (request, reply, done) => {
-    const exchange = new Exchange(
-      request.id,
-      request.method,
-      request.routeOptions.url ?? request.url,
-      now,
-    )
-    request.exchange = exchange
-    open.add(exchange)
-    metrics.opened()
-    const { raw } = reply
-    raw.once('close', () => {
-      const record = exchange.close(raw.headersSent ? raw.statusCode : null, raw.writableFinished)
+    const route = request.routeOptions.url ?? request.url
+    const exchange = new Exchange(request.id, request.method, route, now, (record) => {
       open.delete(exchange)
-      if (!record) return
       metrics.closed(record)
       if (isOfStranger(record) && !hasRoomForStranger()) return
       try {
@@ -66,6 +58,21 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
         reply.log.error(error, 'an exchange could not be logged')
       }
     })
+    request.exchange = exchange
+    open.add(exchange)
+    metrics.opened()
+    const { raw } = reply
+    raw.once('close', () => {
+      exchange.close(raw.headersSent ? raw.statusCode : null, raw.writableFinished)
+    })
+    done()
+  })
+
+  // What is sent as a stream ends later, with the socket.
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
+      request.exchange?.close(reply.statusCode, true)
+    }
     done()
   })
 
@@ -84,6 +91,17 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
     done()
   })
 }
+
+/** For operators who must not answer what they can't account for. */
+export function refuseUnlogged(app: App, exchangeLog: Pick<ExchangeLog, 'hasRoom'>) {
+  app.addHook('onRequest', (_request, _reply, done) => {
+    if (exchangeLog.hasRoom) return done()
+    done(new GatewayError('log_full', FULL))
+  })
+}
+
+const FULL =
+  'There is no room to log this request at the moment, and this server answers nothing that it can not log. Try again shortly.'
 
 /** Whoever it was holds nothing that is known to be valid. (Nobody is asked for a key while the server drains.) */
 function isOfStranger({ status, errorCode }: ExchangeRecord): boolean {

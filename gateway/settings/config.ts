@@ -78,7 +78,7 @@ function unknownNames(env: NodeJS.ProcessEnv): string[] {
       const nearest = nearestName(name, known)
       return nearest
         ? `${name} is no setting; did you mean ${nearest}?`
-        : `${name} is no setting; the README lists those that are.`
+        : `${name} is no setting; docs/settings.md lists those that are.`
     })
 }
 

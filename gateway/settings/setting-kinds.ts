@@ -7,7 +7,7 @@ export interface Setting<T, Default extends string | null = string | null> {
   name: string
   /** as it would be written in the environment; null where there is none */
   default: Default
-  /** what it is, for the README */
+  /** what it is, for docs/settings.md */
   about: string
   /** end of the sentence "allowed is …" */
   allowed: string

@@ -1,11 +1,11 @@
 // Every setting of the environment: its name, default, what it is, what is allowed, and how its text is read.
 //
-// The list is data: config.ts reads the environment by it and the README's table is made from it. A setting that isn't
+// The list is data: config.ts reads the environment by it and docs/settings.md is held against it. A setting that isn't
 // here does not exist.
 //
 // Knows: names and texts. Does not know: process.env, what the settings are used for.
 //
-// Adding a setting: an entry here, and its line in the README's table.
+// Adding a setting: an entry here, and its line in docs/settings.md.
 
 import {
   claim,
@@ -161,6 +161,19 @@ export const SETTINGS = {
     about: 'time that responses are kept to be continued; 0 keeps none',
     min: 0,
     max: 3_650,
+  }),
+  spoolMaxBytes: whole({
+    name: 'HEADRACE_SPOOL_MAX_BYTES',
+    default: String(4 * GIB),
+    about: 'disk for exchanges that wait while PostgreSQL is away',
+    min: MIB,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
+  spoolFull: oneOf({
+    name: 'HEADRACE_SPOOL_FULL',
+    default: 'drop',
+    about: 'when that is full: `drop` new exchanges from the log, or `refuse` new requests',
+    values: ['drop', 'refuse'],
   }),
   drainMs: whole({
     name: 'HEADRACE_DRAIN_MS',

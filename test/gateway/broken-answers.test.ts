@@ -82,6 +82,7 @@ test('a runtime that just stops is not taken for one that is done', async (t) =>
 
 test('a log that throws does not take the gateway down', async (t) => {
   const exchangeLog = {
+    hasRoom: true,
     append() {
       throw new Error('full')
     },

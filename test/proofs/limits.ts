@@ -31,7 +31,13 @@ const now = () => performance.timeOrigin + performance.now()
 async function offer(redisUrl: string, startMs: number, minutes: number): Promise<Count[]> {
   const { logger } = recordLog()
   const redis = connectRedis(redisUrl, 'limits', logger)
-  const limits = await openLimits({ redis, spendLog: new SpendBook(), logger, now })
+  const book = new SpendBook()
+  const limits = await openLimits({
+    redis,
+    sumSpend: (questions) => book.sum(questions),
+    logger,
+    now,
+  })
   if (limits.isDegraded) throw new Error('Redis does not answer.')
   const caller = callerWith({ requestsPerMinute: LIMIT })
   const counts = Array.from({ length: minutes }, (_, minute) => ({

@@ -51,6 +51,9 @@ class RecordedLog {
   readonly records: ExchangeRecord[] = []
   readonly pending = 4
   readonly dropped = 1
+  readonly pendingBytes = 4_096
+  readonly damaged = 0
+  hasRoom = true
   #waiting: (() => void)[] = []
 
   append(record: ExchangeRecord) {
@@ -135,13 +138,13 @@ export async function startGateway(
   const readiness = new Readiness()
   readiness.ready('guide@2 answers.')
   const router = new Router()
-  const { limits, cache, admission, spend } = await openGuards(t)
+  const { limits, cache, admission } = await openGuards(t)
   const metrics = new Metrics({
     release: '0.0.0-test',
     runtime,
     targets: router.healths,
     exchangeLog: log,
-    limits: { limits, cache, admission, spendLog: spend },
+    limits: { limits, cache, admission },
   })
   const app = await buildApp({
     settings: {
@@ -151,6 +154,7 @@ export async function startGateway(
       adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
       authGraceMs: 3_600_000,
       issuer: null,
+      refusesUnlogged: false,
       ...settings,
     },
     routes: new StoredRoutes(versions, new LocalBackend({ runtime, loadWaitMs })),

@@ -1,6 +1,5 @@
 // Callers with limits, and what a test asks and settles with.
 
-import { randomUUIDv7 } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
 import { AnswerStore } from '../../gateway/cache/answer-store.ts'
@@ -11,7 +10,7 @@ import { connectRedis } from '../../gateway/redis.ts'
 import { defer } from './lasting.ts'
 import { recordLog } from './logger.ts'
 import type { Caller, Limits as CallerLimits } from '../../gateway/callers/caller.ts'
-import type { SpendQuestion, SpendRow, SpendTotal } from '../../gateway/db/spend.ts'
+import type { SpendQuestion, SpendTotal } from '../../gateway/db/spend.ts'
 import type { Need } from '../../gateway/limits/claim.ts'
 import type { Limits, Used } from '../../gateway/limits/limits.ts'
 
@@ -37,31 +36,24 @@ export function need(
 }
 
 export function used(promptTokens: number, completionTokens: number): Used {
-  const id = randomUUIDv7()
-  return { id, model: 'guide', version: 'guide@2', promptTokens, cachedTokens: 0, completionTokens }
+  return { promptTokens, completionTokens }
 }
 
 /** Spend that is kept in memory, as the table would. */
 export class SpendBook {
-  readonly rows: SpendRow[] = []
+  readonly rows: { at: Date; caller: Caller; tokens: number; usd: number }[] = []
   isAway = false
-  readonly pending = 0
-  readonly dropped = 0
 
-  append(row: SpendRow) {
-    this.rows.push(row)
-  }
-
-  totals(questions: SpendQuestion[]): Promise<SpendTotal[]> {
+  sum(questions: SpendQuestion[]): Promise<SpendTotal[]> {
     if (this.isAway) return Promise.reject(new Error('connection refused'))
     const totals = questions.map(({ owner, id, from, to }) => {
       const rows = this.rows.filter(
-        ({ at, keyId, projectId }) =>
-          at >= from && at < to && (owner === 'key' ? keyId : projectId) === id,
+        ({ at, caller }) =>
+          at >= from && at < to && (owner === 'key' ? caller.id : caller.project?.id) === id,
       )
       return {
-        tokens: rows.reduce((sum, row) => sum + row.promptTokens + row.completionTokens, 0),
-        usd: rows.reduce((sum, row) => sum + row.costUsd, 0),
+        tokens: rows.reduce((sum, row) => sum + row.tokens, 0),
+        usd: rows.reduce((sum, row) => sum + row.usd, 0),
       }
     })
     return Promise.resolve(totals)
@@ -72,10 +64,10 @@ export class SpendBook {
 export async function openGuards(t: TestContext) {
   const { logger } = recordLog()
   const now = () => performance.timeOrigin + performance.now()
-  const { limits, spend } = await startLimits(t)
+  const { limits } = await startLimits(t)
   const store = new AnswerStore({ maxBytes: 1e6, redis: null, now })
   const cache = new ResponseCache({ store, logger })
-  return { limits, spend, cache, admission: new Admission(1_000) }
+  return { limits, cache, admission: new Admission(1_000) }
 }
 
 export interface TestLimits {
@@ -93,9 +85,28 @@ export async function startLimits(
   const { redisUrl, now = () => performance.timeOrigin + performance.now() } = options
   const { spend = new SpendBook() } = options
   const redis = redisUrl === undefined ? null : connectRedis(redisUrl, 'limits', logger)
-  const limits = await openLimits({ redis, spendLog: spend, logger, now })
+  const limits = await openLimits({ redis, sumSpend: spend.sum.bind(spend), logger, now })
+  limits.admit = bookInto(spend, limits, now)
   defer(t, () => limits.close())
   return { limits, spend, messages }
+}
+
+/** What is settled is in the table at once. */
+function bookInto(spend: SpendBook, limits: Limits, now: () => number): Limits['admit'] {
+  const admit = limits.admit.bind(limits)
+  return async (caller, need) => {
+    const at = new Date(now())
+    const { headers, settle, release } = await admit(caller, need)
+    return {
+      headers,
+      release,
+      settle: (used, usd) => {
+        settle(used, usd)
+        const tokens = (used.promptTokens ?? 0) + (used.completionTokens ?? 0)
+        spend.rows.push({ at, caller, tokens, usd })
+      },
+    }
+  }
 }
 
 /** Resolves when it is so; a test that waits for what never comes ends at its own time-out. */

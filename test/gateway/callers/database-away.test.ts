@@ -6,10 +6,10 @@ import { text } from 'node:stream/consumers'
 import test from 'node:test'
 
 import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
-import { ExchangeLog } from '../../../gateway/db/exchange-log.ts'
 import { createPool } from '../../../gateway/db/pool.ts'
 import { errorOf, startAdmin } from '../../support/admin.ts'
 import { ADMIN_KEY, CHAT } from '../../support/gateway.ts'
+import { openExchangeLog } from '../../support/exchange-log.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { defer } from '../../support/lasting.ts'
 import { recordLog } from '../../support/logger.ts'
@@ -66,14 +66,14 @@ async function sendWrongKeys(port: number, line: number): Promise<string[]> {
 
 test('ten thousand wrong keys leave a hundred rows a minute in PostgreSQL, and no key in them', async (t) => {
   const pool = await postgres.pool(t)
-  const exchangeLog = new ExchangeLog({ db: pool, logger: recordLog().logger })
+  const { log: exchangeLog } = await openExchangeLog(t, pool)
   const { port } = await startAdmin(t, pool, { deps: { exchangeLog } })
   const lines = Array.from({ length: LINES }, (_, line) => sendWrongKeys(port, line))
   const statuses = (await Promise.all(lines)).flat()
   assert.equal(statuses.length, BURST)
   // Beyond a bounded line they are told to come back.
   assert.ok(statuses.every((status) => status === '401' || status === '503'))
-  await exchangeLog.close(5_000)
+  await exchangeLog.flush()
   const { rows } = await pool.query<{ row: string }>('SELECT e::text AS row FROM exchanges e')
   assert.ok(rows.length >= 100 && rows.length <= 200, `${rows.length} rows`)
   assert.ok(rows.every(({ row }) => !row.includes('planted')))

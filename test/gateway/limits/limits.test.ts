@@ -148,7 +148,7 @@ test('only so many requests run at once, and one that ends makes room', async (t
 
 test('a daily budget in dollars ends a day, and the next one begins anew', async (t) => {
   const time = clock()
-  const { limits, spend } = await startLimits(t, { now: time.read })
+  const { limits } = await startLimits(t, { now: time.read })
   const caller = callerWith({ dailyUsd: 1 })
   const price = { input: 1_000, output: 10_000 }
   const asked = need({ price })
@@ -169,7 +169,6 @@ test('a daily budget in dollars ends a day, and the next one begins anew', async
   await limits.admit(caller, asked)
   first.settle(used(10, 90), 0.91)
   // What began yesterday is yesterday's.
-  assert.equal(spend.rows[0]?.at.getTime(), START)
   await refusalOf(limits, caller, asked)
 })
 
@@ -220,28 +219,4 @@ test('the prompt is estimated only where a limit wants to know', async (t) => {
   const asked = { ...need(), promptTokens: () => assert.fail('It was estimated.') }
   await limits.admit(ADMIN, asked)
   await limits.admit(callerWith({ requestsPerMinute: 5, concurrentRequests: 5 }), asked)
-})
-
-test('spend is written for callers without limits too, and only where there was some', async (t) => {
-  const { limits, spend } = await startLimits(t)
-  const exchange = used(7, 5)
-  const reservation = await limits.admit(ADMIN, need())
-  reservation.settle(exchange, 0.5)
-  reservation.settle(exchange, 0.5)
-  const nothing = await limits.admit(ADMIN, need())
-  nothing.settle({ ...used(0, 0), promptTokens: null, completionTokens: null }, 0)
-  assert.equal(spend.rows.length, 1)
-  const { exchangeId, keyId, promptTokens, completionTokens, costUsd } = spend.rows[0]!
-  assert.deepEqual([exchangeId, keyId], [exchange.id, null])
-  assert.deepEqual([promptTokens, completionTokens, costUsd], [7, 5, 0.5])
-})
-
-test('a settlement that fails is logged and harms nobody', async (t) => {
-  const { limits, spend, messages } = await startLimits(t)
-  spend.append = () => {
-    throw new Error('broken')
-  }
-  const reservation = await limits.admit(ADMIN, need())
-  reservation.settle(used(1, 1), 0)
-  assert.ok(messages().some((message) => /could not be settled/.test(message)))
 })

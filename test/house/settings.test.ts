@@ -1,4 +1,4 @@
-// The README's table of settings is the schema's.
+// The page of settings says what the schema says.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -6,9 +6,9 @@ import { test } from 'node:test'
 
 import { SETTINGS } from '../../gateway/settings/settings.ts'
 
-test("the README's table says of every setting what the schema says, in its order", async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` +\| (.*?) +\| (.*?) +\|$/gm)]
+test('docs/settings.md says of every setting what the schema says, in its order', async () => {
+  const page = await readFile(new URL('../../docs/settings.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| `([A-Z_]+)` +\| (.*?) +\| (.*?) +\|$/gm)]
   const written = rows.map(([, name, standard, about]) => ({
     name,
     default: standard?.trim().replaceAll('`', '') || null,

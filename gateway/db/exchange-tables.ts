@@ -1,0 +1,63 @@
+// Writes batches of encoded exchanges to PostgreSQL: each batch in one transaction, each exchange once.
+//
+// Rows go straight into the tables. That one of them is there already is seen by the key that it would break, or
+// expected where a batch may have been written before; then those that are there are left out.
+
+import pg from 'pg'
+
+import { timeOf, withoutKnown, writeExchanges } from './exchanges.ts'
+import { dayOf, ensurePartitions } from './partitions.ts'
+import { inTransaction, isUniqueViolation } from './transaction.ts'
+import type { Heading } from './exchanges.ts'
+import type { Pool } from './pool.ts'
+
+export interface EncodedExchanges {
+  /** Heading as JSON: what the payloads' columns are */
+  heading: string
+  payloads: readonly Buffer[]
+  /** some of them may be there already */
+  isSuspect: boolean
+}
+
+/** no partition of relation found for row */
+const CHECK_VIOLATION = '23514'
+
+export class ExchangeTables {
+  readonly #pool: Pool
+  readonly #days = new Set<number>()
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** @throws what PostgreSQL says; nothing was written then */
+  async write({ heading, payloads, isSuspect }: EncodedExchanges): Promise<void> {
+    const columns = JSON.parse(heading) as Heading
+    await this.#ensureDays(payloads)
+    try {
+      await this.#write(columns, payloads, isSuspect)
+    } catch (error) {
+      if (isSuspect || !isUniqueViolation(error)) {
+        // Somebody may have dropped a day that was known.
+        if (error instanceof pg.DatabaseError && error.code === CHECK_VIOLATION) this.#days.clear()
+        throw error
+      }
+      await this.#write(columns, payloads, true)
+    }
+  }
+
+  async #write(columns: Heading, payloads: readonly Buffer[], isSuspect: boolean): Promise<void> {
+    await inTransaction(this.#pool, async (client) => {
+      const missing = isSuspect ? await withoutKnown(client, payloads) : payloads
+      if (missing.length > 0) await writeExchanges(client, columns, missing)
+    })
+  }
+
+  async #ensureDays(payloads: readonly Buffer[]): Promise<void> {
+    const days = [...new Set(payloads.map((payload) => dayOf(timeOf(payload))))]
+    const missing = days.filter((day) => !this.#days.has(day))
+    if (missing.length === 0) return
+    await ensurePartitions(this.#pool, missing)
+    for (const day of missing) this.#days.add(day)
+  }
+}

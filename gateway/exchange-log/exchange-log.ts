@@ -1,0 +1,133 @@
+// The exchange log: every exchange's record, kept the moment it closes, and in PostgreSQL a moment later.
+//
+// Knows: the order of things. Does not know: files, SQL.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { encodeExchange, HEADING, idOf } from '../db/exchanges.ts'
+import { ExchangeTables } from '../db/exchange-tables.ts'
+import { isRefusal } from '../db/refusal.ts'
+import { SystemPrompts } from '../db/system-prompts.ts'
+import { Spool } from './spool.ts'
+import { Writer } from './writer.ts'
+import type { Sink } from './writer.ts'
+import type { ExchangeRecord } from '../exchange.ts'
+import type { Logger } from '../logger.ts'
+import type { Pool } from '../db/pool.ts'
+
+export interface ExchangeLogOptions {
+  /** absolute; nobody else's */
+  folder: string
+  maxBytes: number
+  sink: Sink
+  logger: Logger
+  /** milliseconds since 1970 */
+  now?: () => number
+  lingerMs?: number
+  retryMs?: number
+  segmentBytes?: number
+}
+
+/** between two lines about records that are dropped */
+const COMPLAINT_MS = 30_000
+
+export class ExchangeLog {
+  readonly #options: ExchangeLogOptions
+  readonly #spool: Spool
+  readonly #writer: Writer
+  readonly #systemPrompts: SystemPrompts
+  #dropped = 0
+  #complainedMs = -Infinity
+
+  private constructor(options: ExchangeLogOptions, spool: Spool) {
+    this.#options = options
+    this.#spool = spool
+    this.#systemPrompts = new SystemPrompts(options.now ?? Date.now)
+    this.#writer = new Writer({
+      ...options,
+      spool,
+      setAside: async (payload, heading) => {
+        const file = join(options.folder, `refused-${idOf(payload)}.txt`)
+        await writeFile(file, Buffer.concat([Buffer.from(`${heading}\n`), payload]), {
+          mode: 0o600,
+        })
+        return file
+      },
+    })
+  }
+
+  /** Goes on with what was left in the folder. @throws where the folder can't be used */
+  static async open(options: ExchangeLogOptions): Promise<ExchangeLog> {
+    const spool = await Spool.open({ ...options, heading: JSON.stringify(HEADING) })
+    const log = new ExchangeLog(options, spool)
+    if (!spool.isEmpty) log.#writer.wake()
+    return log
+  }
+
+  /** exchanges of this process that are not in PostgreSQL yet */
+  get pending(): number {
+    return this.#spool.pending
+  }
+
+  /** bytes on the disk that wait, with those of before */
+  get pendingBytes(): number {
+    return this.#spool.bytes
+  }
+
+  /** exchanges that never will be: there was no room, or PostgreSQL refused them */
+  get dropped(): number {
+    return this.#dropped + this.#writer.refused
+  }
+
+  /** files that were set aside because something in them could not be read */
+  get damaged(): number {
+    return this.#spool.damaged
+  }
+
+  get hasRoom(): boolean {
+    return this.#spool.hasRoom
+  }
+
+  /** When it returns, the record outlives this process; or there was no room, which is counted and told. */
+  append(record: ExchangeRecord): void {
+    if (this.#spool.append(encodeExchange(record, this.#systemPrompts))) this.#writer.wake()
+    else this.#drop(record.id)
+  }
+
+  /** Resolves when nothing waits any more. */
+  flush(): Promise<void> {
+    return this.#writer.flush()
+  }
+
+  /** Writes what waits, for as long as that; what is left then is written at the next start. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.#writer.close(deadlineMs)
+    const { pending } = this
+    await this.#spool.close()
+    if (pending === 0) return
+    this.#options.logger.warn(
+      { pending },
+      'exchanges that are not written yet are written at the next start',
+    )
+  }
+
+  #drop(id: string): void {
+    this.#dropped++
+    // With it went a system prompt, perhaps.
+    this.#systemPrompts.forget()
+    const now = performance.now()
+    if (now - this.#complainedMs < COMPLAINT_MS) return
+    this.#complainedMs = now
+    const context = { exchange: id, dropped: this.#dropped, bytes: this.#spool.bytes }
+    this.#options.logger.error(
+      context,
+      'there is no room for the exchange log: new exchanges are dropped',
+    )
+  }
+}
+
+export function postgresSink(pool: Pool): Sink {
+  const tables = new ExchangeTables(pool)
+  return { name: 'PostgreSQL', write: (batch) => tables.write(batch), isRefusal }
+}
