@@ -190,10 +190,13 @@ export class Exchange {
     this.#record.callerId = caller.id
     this.#record.callerName = caller.name
     this.#record.projectId = caller.project?.id ?? null
+    const tags = Object.entries(caller.tags)
+    if (tags.length > 0) this.#record.tags = tags.map(([name, value]) => `${name}=${value}`)
   }
 
-  asked(asked: Pick<ExchangeRecord, 'requestedModel' | 'prompt' | 'parameters' | 'streamed'>) {
+  asked({ tags, ...asked }: Partial<ExchangeRecord>) {
     Object.assign(this.#record, asked)
+    if (tags) this.#record.tags = [...(this.#record.tags ?? []), ...tags]
   }
 
   /** @param estimate tokens of the prompt, by its length; asked where nobody measured them */

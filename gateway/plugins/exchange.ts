@@ -7,6 +7,7 @@
 
 import { GatewayError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
+import { readAsked } from './asked.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { App } from '../request.ts'
@@ -31,8 +32,6 @@ export interface ExchangeDeps {
   /** milliseconds since 1970, monotonic */
   now: () => number
 }
-
-const MAX_MODEL_CHARACTERS = 256
 
 export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: ExchangeDeps) {
   let minuteMs = -Infinity
@@ -76,18 +75,9 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
     done()
   })
 
-  // Before validation, so that the row of a refused request says what was asked.
   app.addHook('preValidation', (request, _reply, done) => {
-    const { body, exchange } = request
-    if (exchange && isJsonObject(body)) {
-      const { model, messages, prompt, input, ...parameters } = body
-      exchange.asked({
-        requestedModel: typeof model === 'string' ? model.slice(0, MAX_MODEL_CHARACTERS) : null,
-        prompt: messages ?? prompt ?? input ?? null,
-        parameters,
-        streamed: parameters['stream'] === true,
-      })
-    }
+    const asked = request.exchange && readAsked(request)
+    if (asked) request.exchange?.asked(asked)
     done()
   })
 }
@@ -106,11 +96,4 @@ const FULL =
 /** Whoever it was holds nothing that is known to be valid. (Nobody is asked for a key while the server drains.) */
 function isOfStranger({ status, errorCode }: ExchangeRecord): boolean {
   return status === 401 || errorCode === 'key_check_unavailable'
-}
-
-/** Files and forms are no parameters: they are never logged. */
-function isJsonObject(body: unknown): body is Record<string, unknown> {
-  return (
-    typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype
-  )
 }

@@ -58,7 +58,10 @@ test('a variable that nobody knows is a problem, with what was probably meant', 
   assert.deepEqual(problemsOf({ HEADRACE_PROT: '9000' }), [
     'HEADRACE_PROT is no setting; did you mean HEADRACE_PORT?',
   ])
-  assert.match(problemsOf({ HEADRACE_TELEPORTATION: 'on' })[0]!, /is no setting; docs\/settings\.md lists/)
+  assert.match(
+    problemsOf({ HEADRACE_TELEPORTATION: 'on' })[0]!,
+    /is no setting; docs\/settings\.md lists/,
+  )
 })
 
 test('a variable that is set but empty counts as not set', () => {

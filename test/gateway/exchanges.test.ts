@@ -31,6 +31,12 @@ test('a completed exchange says who asked what, what was answered, and how long 
     callerId: 'caller-1',
     callerName: 'tests',
     projectId: null,
+    endUser: null,
+    session: null,
+    conversationId: null,
+    previousId: null,
+    tags: null,
+    metadata: null,
     method: 'POST',
     route: '/v1/chat/completions',
     requestedModel: MODEL,
@@ -52,11 +58,56 @@ test('a completed exchange says who asked what, what was answered, and how long 
     queueMs: 3,
     prefillMs: 11,
     decodeMs: 29,
+    interTokenMs: null,
     outcome: 'completed',
     status: 200,
     errorCode: null,
     errorMessage: null,
+    isStored: false,
   })
+})
+
+test('an exchange says for whom it was, and what its caller says about it', async (t) => {
+  const { post, log } = await startGateway(t)
+  const headers = {
+    'content-type': 'application/json',
+    authorization: `Bearer ${KEY}`,
+    'x-headrace-session': 'session-1',
+    'x-headrace-tags': 'nightly, search,,',
+  }
+  const metadata = { user_id: 'metas', run: '7' }
+  const body = JSON.stringify({ ...CHAT, user: 'ann', metadata })
+  await (await post('/v1/chat/completions', body, { headers })).text()
+  await (await post('/v1/chat/completions', JSON.stringify({ ...CHAT, metadata: { n: 7 } }))).text()
+  const [first, second] = await log.first(2)
+  assert.deepEqual(
+    [first?.endUser, first?.session, first?.tags, first?.metadata],
+    ['ann', 'session-1', ['nightly', 'search'], metadata],
+  )
+  assert.deepEqual(
+    [second?.endUser, second?.session, second?.tags, second?.metadata],
+    [null, null, null, null],
+  )
+})
+
+test('who has an answer finds it in the log', async (t) => {
+  const { client, log } = await startGateway(t)
+  for (let i = 1; i <= 5; i++) {
+    await client.chat.completions.create(CHAT)
+    assert.equal(log.records.length, 2 * i - 1)
+    const stream = await client.chat.completions.create({ ...CHAT, stream: true })
+    for await (const chunk of stream) assert.ok(chunk)
+    assert.equal(log.records.length, 2 * i)
+  }
+})
+
+test('where the operator says so, requests are refused that could not be logged', async (t) => {
+  const { client, log } = await startGateway(t, { settings: { refusesUnlogged: true } })
+  await client.chat.completions.create(CHAT)
+  log.hasRoom = false
+  await assert.rejects(client.chat.completions.create(CHAT), { status: 503, code: 'log_full' })
+  log.hasRoom = true
+  await client.chat.completions.create(CHAT)
 })
 
 test('a request id that a client chose is not taken over', async (t) => {

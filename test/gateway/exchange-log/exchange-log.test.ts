@@ -166,7 +166,7 @@ test('a system prompt that many requests begin with is kept once', async (t) => 
   const { rows } = await pool.query(
     `SELECT prompt->0->>'role' AS role, prompt->0->>'content' AS content, parameters->>'system' AS system, text
      FROM exchange_bodies JOIN system_prompts ON digest = system_prompt
-     ORDER BY prompt->0->>'role' DESC`,
+     ORDER BY prompt->0->>'role'`,
   )
   assert.equal(rows.length, 6)
   assert.deepEqual(rows[0], { role: 'system', content: null, system: null, text: system })
