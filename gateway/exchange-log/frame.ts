@@ -2,27 +2,39 @@
 //
 //   length   uint32, little endian, bytes of the payload
 //   checksum uint32, little endian, CRC-32 of the payload (ISO 3309, as zlib computes it)
+//   check    uint32, little endian, of the two before it
 //   payload
 //
 // A process may die in the middle of a write: what is cut off at the end of a file is told apart from what is wrong in
-// the middle of one.
+// the middle of one. That is what the check is for: a length that isn't one must not make the rest of a file look like
+// the beginning of a long record.
 //
 // Knows: bytes. Does not know: files, what a payload means.
 
 import { crc32 } from 'node:zlib'
 
-export const FRAME_HEAD_BYTES = 8
-/** No record is longer: bodies are bounded far below. A length beyond it is not a length. */
-const MAX_PAYLOAD_BYTES = 1 << 30
+export const FRAME_HEAD_BYTES = 12
+/** any number but zero: a file that a file system filled with zeros is no file of empty records */
+const CHECK = 0x48524c47
 
-/** @returns the frame, in memory of its own */
+const checkOf = (length: number, checksum: number) => (length ^ checksum ^ CHECK) >>> 0
+
+/** Most records fit; memory that is used again and again costs nothing to be given. */
+const scratch = Buffer.allocUnsafe(256 * 1024)
+/** of UTF-8, for a unit of UTF-16 */
+const MOST_BYTES_PER_UNIT = 3
+
+/** @returns the frame, good until the next call */
 export function encodeFrame(payload: string): Buffer {
-  const length = Buffer.byteLength(payload)
-  const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + length)
-  frame.writeUInt32LE(length, 0)
-  frame.write(payload, FRAME_HEAD_BYTES)
-  frame.writeUInt32LE(crc32(frame.subarray(FRAME_HEAD_BYTES)), 4)
-  return frame
+  const most = FRAME_HEAD_BYTES + MOST_BYTES_PER_UNIT * payload.length
+  const memory = most <= scratch.length ? scratch : Buffer.allocUnsafe(most)
+  const length = memory.write(payload, FRAME_HEAD_BYTES)
+  const end = FRAME_HEAD_BYTES + length
+  const checksum = crc32(memory.subarray(FRAME_HEAD_BYTES, end))
+  memory.writeUInt32LE(length, 0)
+  memory.writeUInt32LE(checksum, 4)
+  memory.writeUInt32LE(checkOf(length, checksum), 8)
+  return memory.subarray(0, end)
 }
 
 export interface Frames {
@@ -43,11 +55,12 @@ export function readFrames(bytes: Buffer, mostFrames = Infinity): Frames {
   while (at < bytes.length && payloads.length < mostFrames) {
     if (bytes.length - at < FRAME_HEAD_BYTES) return ended('part', 0)
     const length = bytes.readUInt32LE(at)
-    if (length > MAX_PAYLOAD_BYTES) return ended('damaged', 0)
+    const checksum = bytes.readUInt32LE(at + 4)
+    if (bytes.readUInt32LE(at + 8) !== checkOf(length, checksum)) return ended('damaged', 0)
     const end = at + FRAME_HEAD_BYTES + length
     if (end > bytes.length) return ended('part', end - at)
     const payload = bytes.subarray(at + FRAME_HEAD_BYTES, end)
-    if (crc32(payload) !== bytes.readUInt32LE(at + 4)) return ended('damaged', 0)
+    if (crc32(payload) !== checksum) return ended('damaged', 0)
     payloads.push(payload)
     at = end
   }

@@ -126,10 +126,11 @@ export class Spool {
 
   /** @returns false where there is no room; nothing was kept then */
   append(payload: string): boolean {
-    const frame = encodeFrame(payload)
-    if (this.#bytes + frame.length > this.#options.maxBytes) return false
+    const { maxBytes } = this.#options
+    if (this.#bytes + payload.length > maxBytes) return false
     const segment = this.#open()
-    if (!segment?.append(frame)) return false
+    const frame = encodeFrame(payload)
+    if (this.#bytes + frame.length > maxBytes || !segment?.append(frame)) return false
     this.#bytes += frame.length
     this.#appendedRecords++
     return true
@@ -142,7 +143,8 @@ export class Spool {
       if (!segment) return null
       const piece = await segment.read(BATCH_BYTES, mostRecords)
       if (piece.payloads.length > 0) return this.#batchOf(segment, piece)
-      if (piece.isDamaged || piece.heading === '') await this.#setAside(segment)
+      // Of a file that this process writes nothing is ever there in part.
+      if (piece.isDamaged || piece.heading === '' || !segment.isFound) await this.#setAside(segment)
       else await this.#finish(segment)
     }
   }

@@ -1,0 +1,127 @@
+// `make bench-log`: how fast exchanges get into the tables, what that costs a request, and how quickly they are found.
+//
+// Tables on stdout, progress on stderr. Everything is in a folder of .cache/bench that is emptied first.
+
+import { mkdir, rm } from 'node:fs/promises'
+import { cpus, loadavg } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { barsTable } from '../bars.ts'
+import { CACHE_DIR } from '../folders.ts'
+import { table } from '../table.ts'
+import { Worker } from '../worker.ts'
+import type { Bar } from '../bars.ts'
+import type { WritingAnswer, WritingAsk } from './writing.ts'
+
+const PER_SECOND = 3_000
+const SECONDS = 60
+const CHARACTERS = 2_048
+const MOST_CLOSE_MICROS = 100
+const MIB = 1024 * 1024
+
+const USAGE = `Usage: node test/bench/log/main.ts [options]        make bench-log ARGS="[options]"
+
+  --per-second N   exchanges that are closed in a second (default ${PER_SECOND})
+  --seconds N      for so long (default ${SECONDS})
+  --help
+`
+
+const { values } = parseArgs({
+  options: {
+    'per-second': { type: 'string', default: String(PER_SECOND) },
+    seconds: { type: 'string', default: String(SECONDS) },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+if (values.help) process.stdout.write(USAGE)
+else await bench(Number(values['per-second']), Number(values.seconds))
+
+async function bench(perSecond: number, seconds: number): Promise<void> {
+  const [cpu] = cpus()
+  print(`# Headrace bench of the exchange log, ${new Date().toISOString()}\n`)
+  print(
+    `- Machine: ${cpu?.model ?? 'unknown'}, ${cpus().length} cores; load ${loadavg()[0]?.toFixed(1)}.`,
+  )
+  print(
+    `- Prompts and answers of ${CHARACTERS} characters each, into an embedded, durable PostgreSQL.\n`,
+  )
+
+  const dataDir = join(CACHE_DIR, 'log')
+  await rm(dataDir, { recursive: true, force: true })
+  await mkdir(dataDir, { recursive: true })
+  const { signal } = new AbortController()
+  const entry = join(import.meta.dirname, 'writing.ts')
+  await using writer = new Worker<WritingAsk, WritingAnswer>('the writer', entry, signal)
+  const written = await writer.ask({
+    dataDir,
+    perSecond,
+    seconds,
+    promptCharacters: CHARACTERS,
+    answerCharacters: CHARACTERS,
+  })
+  print(`## Writing\n\n${writingTable(written)}\n`)
+  print(`## What is promised\n\n${barsTable(writingBars(written, perSecond))}`)
+}
+
+function writingTable(written: WritingAnswer): string {
+  const perSecond = written.closed / (written.seconds + written.behindSeconds)
+  return table(
+    ['what', 'measured'],
+    [
+      ['exchanges closed', `${written.closed} in ${written.seconds.toFixed(1)} s`],
+      [
+        'rows in the tables',
+        `${written.rows}, bodies ${written.bodies}, dropped ${written.dropped}`,
+      ],
+      [
+        'behind at the end',
+        `${written.behindSeconds.toFixed(2)} s; most that waited ${written.mostPending}`,
+      ],
+      ['sustained', `${perSecond.toFixed(0)} a second`],
+      [
+        'closing one, p50 / p99 / p99.9',
+        [written.closeP50Micros, written.closeP99Micros, written.closeP999Micros]
+          .map((micros) => `${micros.toFixed(0)} µs`)
+          .join(' / '),
+      ],
+      ["event loop's delay, p99", `${written.loopDelayP99Ms.toFixed(1)} ms`],
+      [
+        'CPU of 1,000',
+        `${written.ownCpuMs.toFixed(0)} ms, PostgreSQL ${written.postgresCpuMs.toFixed(0)} ms`,
+      ],
+      [
+        'memory of the process',
+        `${(written.memoryBytes / MIB).toFixed(0)} MiB before, ${(written.mostMemoryBytes / MIB).toFixed(0)} MiB at most`,
+      ],
+      [
+        'on disk for each exchange',
+        `${written.bytesPerExchange.toFixed(0)} bytes, indexes included, of ${written.characters} characters`,
+      ],
+    ],
+  )
+}
+
+function writingBars(written: WritingAnswer, perSecond: number): Bar[] {
+  const sustained = written.closed / (written.seconds + written.behindSeconds)
+  const lost = written.closed - written.rows
+  return [
+    {
+      what: `exchanges a second into the tables, none lost`,
+      bar: `≥ ${perSecond}`,
+      measured: `${sustained.toFixed(0)}, ${lost} lost`,
+      // The last batch is written after the last exchange is closed.
+      isMet: sustained >= 0.97 * perSecond && lost === 0,
+    },
+    {
+      what: 'closing an exchange, p99',
+      bar: `< ${MOST_CLOSE_MICROS} µs`,
+      measured: `${written.closeP99Micros.toFixed(0)} µs`,
+      isMet: written.closeP99Micros < MOST_CLOSE_MICROS,
+    },
+  ]
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
