@@ -16,6 +16,7 @@ import type { Logger } from '../gateway/logger.ts'
 import type { Gateway } from '../gateway/main.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
 import type { StoredVersion } from '../models/store.ts'
+import type { Runtime } from '../runtime/client.ts'
 import type { LoadEvent, RuntimeErrorCode } from '../runtime/protocol.ts'
 import type { Output, Progress, ProgressLine } from './progress.ts'
 
@@ -23,7 +24,8 @@ export interface BringOptions {
   /** path of the command line's entry */
   entry: string
   env: NodeJS.ProcessEnv
-  settings: Settings
+  settings: Pick<Settings, 'dataDir' | 'precision'>
+  defaultModel: string
   logger: Logger
   /** progress is shown here, as a bar, if it is a terminal; else it is logged */
   stderr: Output
@@ -39,7 +41,9 @@ const DOING: Record<Progress['phase'], string> = {
   convert: 'is being converted',
 }
 
-interface DefaultModelDeps extends Pick<Gateway, 'runtime' | 'readiness'> {
+interface DefaultModelDeps {
+  runtime: Pick<Runtime, 'load'>
+  readiness: Gateway['readiness']
   logger: Logger
   signal: AbortSignal
 }
@@ -54,8 +58,8 @@ const POLL_MS = 2_000
 
 /** Through `headrace models ensure`. @throws Error in the words of that command */
 export async function bringDefaultModel(options: BringOptions): Promise<StoredVersion> {
-  const { entry, env, settings, logger, stderr, gateway, signal } = options
-  const { defaultModel, precision } = settings
+  const { entry, env, settings, defaultModel, logger, stderr, gateway, signal } = options
+  const { precision } = settings
   const begunMs = performance.now()
   const logged: Output = { write: (text) => logger.info({ model: defaultModel }, text.trim()) }
   const reporter = createReporter(null, { stdout: logged, stderr: stderr.isTTY ? stderr : logged })
@@ -88,13 +92,13 @@ export async function bringDefaultModel(options: BringOptions): Promise<StoredVe
 
 /** For a gateway whose data folder is filled by somebody else. */
 export async function awaitDefaultModel(options: BringOptions): Promise<StoredVersion> {
-  const { settings, logger, gateway, signal } = options
+  const { settings, defaultModel, logger, gateway, signal } = options
   for (let isFirst = true; ; isFirst = false) {
-    const version = await gateway.models.resolve(settings.defaultModel)
+    const version = await gateway.models.resolve(defaultModel)
     if (version) return version
-    const detail = `There is no version of ${settings.defaultModel} in ${settings.dataDir}/models yet.`
+    const detail = `There is no version of ${defaultModel} in ${settings.dataDir}/models yet.`
     gateway.readiness.wait('preparing', detail)
-    if (isFirst) logger.warn({ model: settings.defaultModel }, detail)
+    if (isFirst) logger.warn({ model: defaultModel }, detail)
     await sleep(POLL_MS, undefined, { signal })
   }
 }
@@ -134,7 +138,7 @@ export class DefaultModel {
       readiness.wait('loading', `${id} is being loaded.`)
       try {
         await runtime.load(id, tell)
-        readiness.ready(`${id} answers.`)
+        readiness.ready(id)
         return
       } catch (error) {
         const isPassing = error instanceof RuntimeError && PASSING.includes(error.code)
@@ -150,9 +154,9 @@ export class DefaultModel {
 }
 
 function tellProgress({ phase, item, fraction, bytes }: Progress, options: BringOptions): void {
-  const { settings, gateway } = options
+  const { defaultModel, gateway } = options
   const size = bytes ? ` (${Math.round(bytes / 1e6)} MB)` : ''
-  const detail = `${settings.defaultModel} ${DOING[phase]}: ${item}${size}.`
+  const detail = `${defaultModel} ${DOING[phase]}: ${item}${size}.`
   gateway.readiness.wait('preparing', detail, fraction ?? undefined)
 }
 

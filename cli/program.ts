@@ -31,10 +31,11 @@ export interface ProgramDeps {
 export function createProgram(deps: ProgramDeps): Command {
   const { release, env, stdout, stderr } = deps
   const isTerminal = stderr.isTTY === true
-  const serveWith = async (settings: Settings) => {
+  const serveWith = async (settings: Settings, hasOwnRuntime: boolean) => {
     const { serve } = await import('./serve.ts')
     const logger = createLogger('gateway', settings.logLevel, isTerminal)
-    await live(logger, (life) => serve({ settings, release, env, logger, stdout, stderr }, life))
+    const options = { settings, hasOwnRuntime, release, env, logger, stdout, stderr }
+    await live(logger, (life) => serve(options, life))
   }
 
   const program = new Command('headrace')
@@ -48,20 +49,22 @@ export function createProgram(deps: ProgramDeps): Command {
     .command('serve')
     .description('start everything: database, runtime and gateway')
     .addHelpText('after', '\nExample:\n  HEADRACE_PORT=9000 headrace serve')
-    .action(() => serveWith(loadConfig(env)))
+    .action(() => serveWith(loadConfig(env), true))
 
   program
     .command('gateway')
-    .description('start a gateway alone, in front of the runtimes that RUNTIME_URLS names')
+    .description('start a gateway alone, in front of upstreams and the runtimes of RUNTIME_URLS')
     .addHelpText(
       'after',
-      '\nExample:\n  RUNTIME_URLS=http://gpu-1:8090,http://gpu-2:8090 headrace gateway',
+      '\nExample:\n  RUNTIME_URLS=http://gpu-1:8090,http://gpu-2:8090 headrace gateway' +
+        '\n  HEADRACE_DEFAULT_MODEL=none headrace gateway   # upstreams alone',
     )
     .action(() => {
       const settings = loadConfig(env)
-      if (settings.runtimeUrls) return serveWith(settings)
+      if (settings.runtimeUrls || settings.defaultModel === null) return serveWith(settings, false)
       throw new ConfigError([
-        'RUNTIME_URLS is not set; headrace gateway needs it. headrace serve starts a runtime itself.',
+        'RUNTIME_URLS is not set; headrace gateway needs it, or HEADRACE_DEFAULT_MODEL=none for upstreams alone. ' +
+          'headrace serve starts a runtime itself.',
       ])
     })
 

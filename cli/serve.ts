@@ -18,6 +18,8 @@ import type { Settings } from '../gateway/settings/settings.ts'
 
 export interface ServeOptions {
   settings: Settings
+  /** where RUNTIME_URLS names none, one is started here */
+  hasOwnRuntime: boolean
   release: string
   env: NodeJS.ProcessEnv
   logger: Logger
@@ -47,23 +49,33 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   await checkPortIsFree(settings.host, settings.port)
 
   let model: DefaultModel | null = null
-  const runtimes = settings.runtimeUrls
-    ? { addresses: settings.runtimeUrls, token: settings.runtimeToken }
-    : await startOwnRuntime(options, parts, () => model?.reload())
+  const runtimes =
+    settings.runtimeUrls === null && options.hasOwnRuntime
+      ? await startOwnRuntime(options, parts, () => model?.reload())
+      : { addresses: settings.runtimeUrls ?? [], token: settings.runtimeToken }
   const gateway = await startGateway({ ...options, runtimes, signal: life.ending })
   parts.defer(() => gateway.close(life.hurry))
   life.ending.throwIfAborted()
 
-  const bringing = { entry: ENTRY, env, settings, logger, stderr, gateway, signal: life.ending }
+  const { runtime, readiness } = gateway
+  const { defaultModel } = settings
+  const signal = life.ending
+  if (defaultModel === null || !runtime) {
+    readiness.withoutLocal()
+    stdout.write(welcome({ ...gateway, model: null }))
+    await once(signal, 'abort')
+    return
+  }
+  const bringing = { entry: ENTRY, env, settings, defaultModel, logger, stderr, gateway, signal }
   const version = await (settings.runtimeUrls ? awaitDefaultModel : bringDefaultModel)(bringing)
-  model = new DefaultModel(version, { ...gateway, logger, signal: life.ending })
+  model = new DefaultModel(version, { runtime, readiness, logger, signal })
   await model.load()
-  life.ending.throwIfAborted()
+  signal.throwIfAborted()
 
   const { precision, source } = version.manifest
   const isBundled = source.kind === 'bundled'
-  stdout.write(welcome({ ...gateway, version: version.id, precision, isBundled }))
-  await once(life.ending, 'abort')
+  stdout.write(welcome({ ...gateway, model: { version: version.id, precision, isBundled } }))
+  await once(signal, 'abort')
 }
 
 async function startOwnRuntime(

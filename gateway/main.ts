@@ -30,7 +30,7 @@ import { Readiness } from './readiness.ts'
 import { KeptResponses } from './responses/kept-responses.ts'
 import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
-import { StoredRoutes } from './routing/routes.ts'
+import { NO_LIBRARY, StoredRoutes } from './routing/routes.ts'
 import { connectRedis } from './redis.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { Keyring } from './secrets.ts'
@@ -45,7 +45,7 @@ export interface GatewayOptions {
   settings: Settings
   /** of this build */
   release: string
-  /** addresses of the runtimes, and what they ask for */
+  /** addresses of the runtimes, and what they ask for; none: upstreams alone answer */
   runtimes: { addresses: string[]; token: string | null }
   logger: FastifyBaseLogger
   /** what `${NAME}` in headrace.yaml stands for */
@@ -59,7 +59,8 @@ export interface Gateway {
   adminKey: AdminKey
   /** not ready yet: that is for whoever prepares the default model to say */
   readiness: Readiness
-  runtime: Runtime
+  /** null: there is none, and local versions answer for nothing */
+  runtime: Runtime | null
   models: ModelStore
   /** Lets running answers end, refuses new ones, writes the log. @param hurry cuts what still runs */
   close(hurry: AbortSignal): Promise<void>
@@ -97,29 +98,31 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
   started.defer(sweepExpired({ deleteExpired, logger }))
 
-  const runtime = combineRuntimes(
-    runtimes.addresses.map((address) =>
-      createRuntimeClient({ address, token: runtimes.token ?? undefined }),
-    ),
+  const { addresses, token } = runtimes
+  const clients = addresses.map((address) =>
+    createRuntimeClient({ address, token: token ?? undefined }),
   )
-  started.defer(() => runtime.close())
+  const runtime = clients.length > 0 ? combineRuntimes(clients) : null
+  if (runtime) started.defer(() => runtime.close())
   const models = new ModelStore(dataDir, {
     onBroken: ({ id, problem }) =>
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
 
-  const local = new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS })
+  const library = runtime
+    ? new StoredRoutes(models, new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS }))
+    : NO_LIBRARY
   const declared = await openDeclared({
     file: settings.configFile,
     env: options.env,
-    library: new StoredRoutes(models, local),
+    library,
     pool,
     keyring: new Keyring(settings.secretKeys ?? []),
     logger,
   })
   started.defer(() => declared.close())
 
-  const readiness = new Readiness()
+  const readiness = new Readiness(() => declared.routes.upstreamModels)
   const openExchanges = new Set<Exchange>()
   const router = new Router()
   const now = () => performance.timeOrigin + performance.now()

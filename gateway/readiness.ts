@@ -1,55 +1,104 @@
 // Whether this process can serve, and until then how far it is: what the composition root sets and /readyz tells.
 //
+// Until the model of this server has answered once the server is not ready, whatever else it has: it was asked to bring
+// one. From then on, and where there is to be none, it is ready while anything answers: the model, or one that is
+// declared over an upstream. Taking a server out because one of its models is away would take the others away too.
+//
 // Knows: phases. Does not know: what happens in them.
 
 /** what is going on before the first request can be served */
-type Phase = 'starting' | 'preparing' | 'loading' | 'ready' | 'failed' | 'draining'
+type Phase = 'starting' | 'preparing' | 'loading' | 'ready' | 'failed' | 'undeclared' | 'draining'
+
+interface LocalModel {
+  phase: Phase
+  detail: string
+  progress: number | null
+  /** full id, while it answers */
+  version: string | null
+}
 
 export interface ReadinessReport {
   isReady: boolean
   phase: Phase
-  /** one sentence for whoever waits */
+  /** one sentence or two for whoever waits */
   detail: string
   /** 0…1 of the phase, where known */
   progress: number | null
+  /** full id of the server's own model, while it answers */
+  localVersion: string | null
+  /** models that upstreams answer for */
+  declaredModels: number
 }
 
+const UNDECLARED = {
+  isReady: false,
+  phase: 'undeclared',
+  detail: 'No model is declared over an upstream yet, and there is no local one.',
+  progress: null,
+} as const
+const DRAINING = {
+  isReady: false,
+  phase: 'draining',
+  detail: 'The server is shutting down: running requests finish, new ones are refused.',
+  progress: null,
+} as const
+
 export class Readiness {
-  #report: ReadinessReport = {
-    isReady: false,
+  readonly #countDeclared: () => number
+  /** null: there is to be none */
+  #local: LocalModel | null = {
     phase: 'starting',
     detail: 'The server is starting.',
     progress: null,
+    version: null,
+  }
+  #hasAnswered = false
+  #isDraining = false
+
+  /** @param countDeclared models that upstreams answer for at the moment */
+  constructor(countDeclared: () => number = () => 0) {
+    this.#countDeclared = countDeclared
   }
 
   get report(): ReadinessReport {
-    return this.#report
+    const declaredModels = this.#countDeclared()
+    const has = { localVersion: this.#local?.version ?? null, declaredModels }
+    if (this.#isDraining) return { ...DRAINING, ...has }
+    const answering = declaredModels === 1 ? '1 model answers' : `${declaredModels} models answer`
+    if (!this.#local) {
+      if (declaredModels === 0) return { ...UNDECLARED, ...has }
+      const detail = `${answering} over upstreams; there is no local one.`
+      return { isReady: true, phase: 'ready', detail, progress: 1, ...has }
+    }
+    const { phase, detail, progress, version } = this.#local
+    if (version !== null) return { isReady: true, phase, detail, progress, ...has }
+    const isReady = this.#hasAnswered && declaredModels > 0
+    const told = isReady ? `${detail} Meanwhile ${answering} over upstreams.` : detail
+    return { isReady, phase, detail: told, progress, ...has }
   }
 
   get isDraining(): boolean {
-    return this.#report.phase === 'draining'
+    return this.#isDraining
   }
 
-  /** Not ready, and why: importing a model, loading it, or an engine that can't be started. */
+  /** The server's model doesn't answer, and why: it is imported, loaded, or its engine can't be started. */
   wait(phase: 'starting' | 'preparing' | 'loading' | 'failed', detail: string, progress?: number) {
-    this.#set({ isReady: false, phase, detail, progress: progress ?? null })
+    this.#local = { phase, detail, progress: progress ?? null, version: null }
   }
 
-  ready(detail: string) {
-    this.#set({ isReady: true, phase: 'ready', detail, progress: 1 })
+  /** @param version full id of the server's model, which answers */
+  ready(version: string) {
+    this.#hasAnswered = true
+    this.#local = { phase: 'ready', detail: `${version} answers.`, progress: 1, version }
   }
 
+  /** The server is to have no model of its own. */
+  withoutLocal() {
+    this.#local = null
+  }
+
+  /** Whatever is told of the model later. */
   drain() {
-    this.#set({
-      isReady: false,
-      phase: 'draining',
-      detail: 'The server is shutting down: running requests finish, new ones are refused.',
-      progress: null,
-    })
-  }
-
-  #set(report: ReadinessReport) {
-    // A load that ends late must not make a server that shuts down look ready.
-    if (!this.isDraining) this.#report = report
+    this.#isDraining = true
   }
 }

@@ -53,6 +53,15 @@ export class DeclaredRoutes implements Routes {
     return [...routes, ...library.filter(({ model }) => !this.#models.has(model))]
   }
 
+  /** How many models have an upstream to answer for them. */
+  get upstreamModels(): number {
+    let count = 0
+    for (const { targets, fallbacks = [] } of this.#models.values()) {
+      if ([...targets, ...fallbacks].some(({ upstream }) => upstream !== undefined)) count++
+    }
+    return count
+  }
+
   /** Who takes what names no model. */
   defaultTarget(): Target | null {
     const name = this.#declaration.default_upstream

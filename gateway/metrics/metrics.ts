@@ -25,7 +25,8 @@ import type { Runtime } from '../../runtime/client.ts'
 export interface MetricsOptions {
   /** of this build */
   release: string
-  runtime: Pick<Runtime, 'stats'>
+  /** null: there is none */
+  runtime: Pick<Runtime, 'stats'> | null
   targets: TargetHealths
   /** absent: nothing is declared */
   declared?: DeclaredStates
@@ -52,7 +53,7 @@ const LOOP_RESOLUTION_MS = 10
 
 export class Metrics {
   readonly #registry = new Registry()
-  readonly #engines: EngineMetrics
+  readonly #engines: EngineMetrics | null
   /** told of every attempt */
   readonly targets: TargetMetrics
   readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
@@ -157,7 +158,7 @@ export class Metrics {
       labelNames: ['release', 'node'],
       registers,
     }).set({ release, node: process.version }, 1)
-    this.#engines = new EngineMetrics(runtime, registers)
+    this.#engines = runtime && new EngineMetrics(runtime, registers)
     this.targets = new TargetMetrics(registers, targets)
     if (declared) exposeDeclared(registers, declared)
     exposeLimits(registers, limits)
@@ -212,7 +213,7 @@ export class Metrics {
 
   /** The text that Prometheus reads. A runtime that doesn't answer is a metric, not a failed scrape. */
   async render(): Promise<string> {
-    await this.#engines.read()
+    await this.#engines?.read()
     return this.#registry.metrics()
   }
 

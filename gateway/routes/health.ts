@@ -1,4 +1,4 @@
-// /healthz: the process is alive. /readyz: the default model answers; until then why it doesn't, and how far it is.
+// /healthz: the process is alive. /readyz: requests can be served, and by what; until then why not, and how far it is.
 
 import { Type } from 'typebox'
 
@@ -10,6 +10,14 @@ const ReadinessBody = Type.Object({
   phase: Type.String(),
   detail: Type.String(),
   progress: Type.Unsafe<number | null>({ type: ['number', 'null'], minimum: 0, maximum: 1 }),
+  local_version: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    description: "The server's own model, while it answers.",
+  }),
+  declared_models: Type.Integer({
+    minimum: 0,
+    description: 'Models that upstreams answer for.',
+  }),
 })
 
 export function healthRoutes(app: App, { readiness }: { readiness: Readiness }) {
@@ -31,15 +39,22 @@ export function healthRoutes(app: App, { readiness }: { readiness: Readiness }) 
     {
       schema: {
         operationId: 'isReady',
-        summary: 'Tell whether the default model answers',
+        summary: 'Tell whether requests can be served, and by what',
         tags: ['operation'],
         response: { 200: ReadinessBody, 503: ReadinessBody },
       },
     },
     (_request, reply) => {
-      const { isReady, phase, detail, progress } = readiness.report
+      const { isReady, phase, detail, progress, localVersion, declaredModels } = readiness.report
       reply.code(isReady ? 200 : 503).header('cache-control', 'no-store')
-      return { status: isReady ? 'ready' : 'not ready', phase, detail, progress }
+      return {
+        status: isReady ? 'ready' : 'not ready',
+        phase,
+        detail,
+        progress,
+        local_version: localVersion,
+        declared_models: declaredModels,
+      }
     },
   )
 }

@@ -9,6 +9,12 @@ import type { Route, Routes } from './route.ts'
 /** how long a new version of a model takes to answer at most */
 const BELIEVED_MS = 1_000
 
+/** of a gateway without a runtime: no version could answer */
+export const NO_LIBRARY: Routes = {
+  find: () => Promise.resolve(null),
+  list: () => Promise.resolve([]),
+}
+
 export class StoredRoutes implements Routes {
   readonly #versions: Versions
   readonly #backend: Backend

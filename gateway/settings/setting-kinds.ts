@@ -67,6 +67,12 @@ export function oneOf<Value extends string>({
   }
 }
 
+/** null: none */
+export function readDefaultModel(given: string): string | null | undefined {
+  if (given === 'none') return null
+  return /^[^\0\n]+$/.test(given) ? given : undefined
+}
+
 export function readRuntimeUrls(given: string): string[] | undefined {
   const urls = given.split(',').map((part) => readRuntimeUrl(part.trim()))
   return urls.every((url) => url !== undefined) ? urls : undefined

@@ -10,6 +10,7 @@
 import {
   claim,
   oneOf,
+  readDefaultModel,
   readRuntimeUrl,
   readRuntimeUrls,
   secret,
@@ -124,13 +125,13 @@ export const SETTINGS = {
     isSecret: true,
     read: readSecretKeys,
   } satisfies Setting<Buffer[], null>,
-  defaultModel: text({
+  defaultModel: {
     name: 'HEADRACE_DEFAULT_MODEL',
     default: 'smollm2-135m-instruct',
-    about: 'model that is brought here at the first start and loaded at every one',
-    allowed: "a model's name, or a source as `models import` takes it",
-    pattern: /^[^\0\n]+$/,
-  }),
+    about: 'model that is brought here at the first start and loaded at every one; or `none`',
+    allowed: "a model's name, a source as `models import` takes it, or none",
+    read: readDefaultModel,
+  } satisfies Setting<string | null, string>,
   precision: oneOf<Precision>({
     name: 'HEADRACE_PRECISION',
     default: DEFAULT_PRECISION,

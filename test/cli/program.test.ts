@@ -72,5 +72,8 @@ test('arguments that make no sense are refused with what is allowed', async () =
 
 test('a gateway alone needs to be told where the runtimes are', async () => {
   const { error } = await run(['gateway'])
-  assert.match(String(error), /RUNTIME_URLS is not set; headrace gateway needs it/)
+  assert.match(
+    String(error),
+    /RUNTIME_URLS is not set; headrace gateway needs it, or HEADRACE_DEFAULT/,
+  )
 })

@@ -19,8 +19,10 @@ test('the server is alive before it is ready, and says what it waits for', async
     phase: 'loading',
     detail: 'Version guide@2 is being loaded.',
     progress: 0.4,
+    local_version: null,
+    declared_models: 0,
   })
-  readiness.ready('guide@2 answers.')
+  readiness.ready('guide@2')
   assert.equal((await fetch(`${url}/readyz`)).status, 200)
 })
 

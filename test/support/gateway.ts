@@ -136,7 +136,7 @@ export async function startGateway(
     [KEY]: { ...ADMIN, id: 'caller-1', name: 'tests', role: 'caller' },
   })
   const readiness = new Readiness()
-  readiness.ready('guide@2 answers.')
+  readiness.ready('guide@2')
   const router = new Router()
   const { limits, cache, admission } = await openGuards(t)
   const metrics = new Metrics({
