@@ -42,16 +42,22 @@ const DOING: Record<Progress['phase'], string> = {
 }
 
 interface DefaultModelDeps {
-  runtime: Pick<Runtime, 'load'>
+  runtime: Pick<Runtime, 'load' | 'stats'>
   readiness: Gateway['readiness']
   logger: Logger
   signal: AbortSignal
+  /** milliseconds, monotonic */
+  now?: () => number
 }
 
 /** what is over by then, as at every start but the first, need not be told */
 const NO_NEWS_MS = 1_500
 /** of a load that failed because the runtime is not up yet, or is about to be started again */
 const RETRY_MS = 100
+/** an engine that ends is out of /readyz within about this time; a look costs the runtime next to nothing */
+const LOOK_MS = 1_000
+/** what can't be loaded is tried again, as a disk or a driver may be repaired, and not so often that it fills the log */
+const RETRY_FAILED_MS = 30_000
 const PASSING: RuntimeErrorCode[] = ['runtime_unreachable', 'engine_lost', 'draining']
 /** of a data folder that somebody else fills */
 const POLL_MS = 2_000
@@ -103,11 +109,15 @@ export async function awaitDefaultModel(options: BringOptions): Promise<StoredVe
   }
 }
 
-/** The version that answers for the default model: loaded at the start, and again whenever the runtime was lost. */
+/**
+ * The version that answers for the default model: loaded at the start, and again whenever the runtime has lost it. What
+ * its engine does meanwhile is looked up, as nobody tells: runtimes of other machines come and go by themselves.
+ */
 export class DefaultModel {
   readonly #version: StoredVersion
   readonly #deps: DefaultModelDeps
   #loading: Promise<void> | null = null
+  #failedMs = -Infinity
 
   constructor(version: StoredVersion, deps: DefaultModelDeps) {
     this.#version = version
@@ -127,8 +137,34 @@ export class DefaultModel {
     })
   }
 
+  /** Looks at the engine until the server ends. */
+  async follow(): Promise<void> {
+    const { signal } = this.#deps
+    while (!signal.aborted) {
+      await this.look()
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** Tells /readyz what the engine does now, and loads the version where no runtime has it any more. */
+  async look(): Promise<void> {
+    const { runtime, readiness, now = () => performance.now() } = this.#deps
+    const { id } = this.#version
+    // A load says itself how far it is.
+    if (this.#loading) return
+    const engines = await runtime.stats().then(
+      (stats) => stats.engines.filter(({ version }) => version === id),
+      () => [],
+    )
+    if (this.#loading) return
+    if (engines.some(({ state }) => state === 'ready')) return readiness.ready(id)
+    const starting = engines.find(({ state }) => state === 'restarting' || state === 'loading')
+    if (starting) return readiness.wait('loading', `The engine of ${id} is being started again.`)
+    if (now() - this.#failedMs > RETRY_FAILED_MS) this.reload()
+  }
+
   async #load(): Promise<void> {
-    const { runtime, readiness, signal } = this.#deps
+    const { runtime, readiness, signal, now = () => performance.now() } = this.#deps
     const { id } = this.#version
     const tell = (event: LoadEvent) => {
       if (event.type !== 'progress') return
@@ -145,6 +181,7 @@ export class DefaultModel {
         if (!isPassing) {
           const reason = error instanceof Error ? error.message : String(error)
           readiness.wait('failed', `${id} can't be loaded: ${reason}`)
+          this.#failedMs = now()
           throw error
         }
       }

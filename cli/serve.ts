@@ -75,7 +75,7 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   const { precision, source } = version.manifest
   const isBundled = source.kind === 'bundled'
   stdout.write(welcome({ ...gateway, model: { version: version.id, precision, isBundled } }))
-  await once(signal, 'abort')
+  await model.follow()
 }
 
 async function startOwnRuntime(

@@ -1,0 +1,85 @@
+// How /readyz follows the engine of the server's own model.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { DefaultModel } from '../../cli/default-model.ts'
+import { Readiness } from '../../gateway/readiness.ts'
+import { RuntimeError } from '../../runtime/client.ts'
+import { recordLog } from '../support/logger.ts'
+import { ScriptedRuntime } from '../support/scripted-runtime.ts'
+import type { StoredVersion } from '../../models/store.ts'
+
+const VERSION = { id: 'guide@2' } as StoredVersion
+
+function start(t: TestContext) {
+  const runtime = new ScriptedRuntime([])
+  const readiness = new Readiness()
+  const ending = new AbortController()
+  t.after(() => ending.abort())
+  const time = { now: 0 }
+  const model = new DefaultModel(VERSION, {
+    runtime,
+    readiness,
+    logger: recordLog().logger,
+    signal: ending.signal,
+    now: () => time.now,
+  })
+  return { runtime, readiness, model, time }
+}
+
+test('a server is not ready while its engine is started again, and ready after', async (t) => {
+  const { runtime, readiness, model } = start(t)
+  await model.load()
+  assert.equal(readiness.report.isReady, true)
+
+  runtime.engine = { state: 'restarting' }
+  await model.look()
+  assert.equal(readiness.report.isReady, false)
+  assert.equal(readiness.report.detail, 'The engine of guide@2 is being started again.')
+
+  runtime.engine = { state: 'ready' }
+  await model.look()
+  assert.equal(readiness.report.isReady, true)
+  assert.equal(runtime.loads, 1)
+})
+
+test('a runtime that was started anew is made to load the version again', async (t) => {
+  const { runtime, readiness, model } = start(t)
+  await model.load()
+  const { promise: loaded, resolve: mayLoad } = Promise.withResolvers<void>()
+  runtime.loaded.clear()
+  runtime.onLoad = () => loaded
+  await model.look()
+  assert.equal(readiness.report.isReady, false)
+  assert.equal(readiness.report.phase, 'loading')
+  const again = model.load()
+  mayLoad()
+  await again
+  assert.equal(readiness.report.isReady, true)
+  assert.equal(runtime.loads, 2)
+})
+
+test('a version that can not be loaded is tried again half a minute later, not all the time', async (t) => {
+  const { runtime, readiness, model, time } = start(t)
+  await model.load()
+  runtime.loaded.clear()
+  runtime.onLoad = () => Promise.reject(unusable())
+  await model.look()
+  await assert.rejects(model.load())
+  const tried = runtime.loads
+  time.now += 29_000
+  await model.look()
+  assert.equal(runtime.loads, tried)
+  assert.equal(readiness.report.phase, 'failed')
+  runtime.onLoad = () => Promise.resolve()
+  time.now += 2_000
+  await model.look()
+  await model.load()
+  assert.equal(readiness.report.isReady, true)
+})
+
+function unusable(): RuntimeError {
+  return new RuntimeError({ code: 'version_unusable', message: 'It went wrong.' })
+}
