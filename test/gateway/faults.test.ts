@@ -11,7 +11,7 @@ import type { TestContext } from 'node:test'
 import OpenAI from 'openai'
 
 import { startDeclaredGateway } from '../support/declared-gateway.ts'
-import { ANTHROPIC, COMPATIBLE } from '../support/fault-wire.ts'
+import { ANTHROPIC, COMPATIBLE, GEMINI } from '../support/fault-wire.ts'
 import { FAULTS } from '../support/faults.ts'
 import { KEY } from '../support/gateway.ts'
 import { answerChat } from '../support/openai-wire.ts'
@@ -37,21 +37,20 @@ const cells = Object.entries(FAULTS).flatMap(([name, fault], at) =>
 type Cell = (typeof cells)[number]
 
 /** Each cell is a model of its own, so that no fault opens another's breaker. */
-async function start(t: TestContext, api: 'compatible' | 'anthropic', wire: FaultWire) {
+async function start(t: TestContext, api: 'compatible' | 'anthropic' | 'gemini', wire: FaultWire) {
   const [near, far, away] = await Promise.all([1, 2, 3].map(() => ScriptedUpstream.start(t)))
   assert(near && far && away)
   await away.refuse()
   const scripts = new Map(
     cells.map(({ model, script }) => [model, (x: ScriptedExchange) => script(x, wire)]),
   )
-  const perModel: Script = (x) => scripts.get(x.request.json.model)?.(x)
+  const perModel: Script = (x) => scripts.get(wire.modelOf(x.request))?.(x)
   near.script = perModel
   far.script = answerChat(['In', 'stead'])
-  const base = (url: string) => `${url}${api === 'compatible' ? '/v1' : ''}`
   const declaration: Declaration = {
     upstreams: {
-      near: { api, base_url: base(near.url), key: 'a-key-of-the-tests' },
-      away: { api, base_url: base(away.url), key: 'a-key-of-the-tests' },
+      near: { api, base_url: near.url + wire.path, key: 'a-key-of-the-tests' },
+      away: { api, base_url: away.url + wire.path, key: 'a-key-of-the-tests' },
       far: { api: 'compatible', base_url: `${far.url}/v1` },
     },
     models: Object.fromEntries(
@@ -102,6 +101,7 @@ async function ask(url: string, { model, isStreamed }: Cell) {
 for (const [api, wire] of [
   ['compatible', COMPATIBLE],
   ['anthropic', ANTHROPIC],
+  ['gemini', GEMINI],
 ] as const) {
   test(`no fault of an upstream that speaks as ${api} looks like success`, async (t) => {
     const gateway = await start(t, api, wire)
@@ -113,8 +113,8 @@ for (const [api, wire] of [
         while (!gateway.log.records.some(isRow)) await new Promise((wake) => setTimeout(wake, 2))
         const row = gateway.log.records.find(isRow)
         assert(row)
-        const asked = (upstream: ScriptedUpstream) =>
-          upstream.requests.filter(({ json }) => json.model === cell.model).length
+        const asked = (upstream: ScriptedUpstream, { modelOf }: FaultWire) =>
+          upstream.requests.filter((request) => modelOf(request) === cell.model).length
 
         const looksLikeSuccess =
           response.status === 200 && (!cell.isStreamed || bytes.includes('data: [DONE]'))
@@ -126,7 +126,7 @@ for (const [api, wire] of [
         const isBroken = 'text' in fate
         const falls = cell.hasFallback && !isBroken && !fate.isFinal
         assert.deepEqual(
-          { near: asked(gateway.near), far: asked(gateway.far) },
+          { near: asked(gateway.near, wire), far: asked(gateway.far, COMPATIBLE) },
           { near: fault.isAway ? 0 : 1, far: falls ? 1 : 0 },
         )
         assert.deepEqual(
