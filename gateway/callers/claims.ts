@@ -11,12 +11,18 @@ import type { Role } from './caller.ts'
 
 /** Names of claims; where there is none of that name, `a.b` is looked for as `b` within `a`. */
 export interface ClaimNames {
+  name: string
   project: string
   role: string
   models: string
 }
 
 export type Claims = Record<string, unknown>
+
+/** characters; a subject has at most 255 (OpenID Connect Core, section 2), and most are an id of some 36 */
+const MAX_NAME = 128
+/** controls, ends of lines, and marks that turn the direction of what is read after them */
+const UNSHOWN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu
 
 export interface Holder {
   /** the same for the same issuer and subject everywhere, so that limits hold across tokens and replicas */
@@ -30,11 +36,10 @@ export interface Holder {
 
 /** @throws GatewayError `invalid_token` where a claim is there and says nothing that is understood */
 export function readClaims(claims: Claims, issuer: string, names: ClaimNames): Holder {
-  const subject = String(claims['sub'])
-  const email = claims['email'] ?? claims['preferred_username']
+  const subject = readSubject(claims['sub'])
   return {
     id: uuidOf(`${issuer}\n${subject}`),
-    name: typeof email === 'string' && email !== '' ? email : subject,
+    name: readName(find(claims, names.name)) ?? readName(subject) ?? 'a caller without a name',
     role: readRole(find(claims, names.role)),
     project: readProject(find(claims, names.project), names.project),
     allowedModels: readModels(find(claims, names.models), names.models),
@@ -49,6 +54,21 @@ function find(claims: Claims, name: string): unknown {
     value = (value as Claims)[part]
   }
   return value
+}
+
+/** An object or a list would make one caller of all who have one. */
+function readSubject(claim: unknown): string {
+  if (typeof claim === 'string' && claim !== '') return claim
+  throw new GatewayError('invalid_token', "The token's claim 'sub' must be a text.")
+}
+
+/** What rows and the audit log are to show: one line, and not of any length. */
+function readName(claim: unknown): string | null {
+  if (typeof claim !== 'string') return null
+  const line = claim.replaceAll(UNSHOWN, ' ').trim()
+  const characters = Array.from(line)
+  if (characters.length > MAX_NAME) return `${characters.slice(0, MAX_NAME - 1).join('')}…`
+  return line === '' ? null : line
 }
 
 /** The highest of those that are ours; issuers list the roles of everything they guard. */

@@ -72,6 +72,7 @@ export function issuerOf(settings: {
   oidcIssuer: string | null
   oidcAudience: string | null
   oidcJwksUrl: string | null
+  oidcNameClaim: string
   oidcProjectClaim: string
   oidcRoleClaim: string
   oidcModelsClaim: string
@@ -79,6 +80,7 @@ export function issuerOf(settings: {
   const { oidcIssuer: issuer, oidcAudience: audience, oidcJwksUrl: jwksUrl } = settings
   if (issuer === null || audience === null) return null
   const claimNames = {
+    name: settings.oidcNameClaim,
     project: settings.oidcProjectClaim,
     role: settings.oidcRoleClaim,
     models: settings.oidcModelsClaim,

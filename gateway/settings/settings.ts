@@ -85,6 +85,11 @@ export const SETTINGS = {
     allowed: 'an address that begins with https:// (http:// on loopback)',
     pattern: /^https?:\/\/\S+$/,
   }),
+  oidcNameClaim: claim(
+    'HEADRACE_OIDC_NAME_CLAIM',
+    'sub',
+    "claim with the caller's name in rows and the audit log; one that its holder can't edit",
+  ),
   oidcProjectClaim: claim(
     'HEADRACE_OIDC_PROJECT_CLAIM',
     'project',

@@ -13,7 +13,7 @@ import type { IssuerSettings } from '../../../gateway/callers/identities.ts'
 
 const postgres = usePostgres()
 
-const CLAIMS = { project: 'project', role: 'role', models: 'models' }
+const CLAIMS = { name: 'sub', project: 'project', role: 'role', models: 'models' }
 
 async function start(t: TestContext, more: Partial<IssuerSettings> = {}) {
   const issuer = await startIssuer(t)
@@ -42,7 +42,8 @@ test('a token of the issuer opens what its claims say, and its holder is in the 
     name: 'search',
     limits: {},
   })
-  const claims = { email: 'alice@example.com', project: 'search', models: ['gui*'] }
+  // An address is what its holder says it is at many issuers: it is no name.
+  const claims = { sub: 'alice', email: 'root@example.com', project: 'search', models: ['gui*'] }
   await chat(await issuer.sign(claims))
   await chat(await issuer.sign(claims))
   await assert.rejects(chat(await issuer.sign(claims), 'other'), { code: 'model_not_found' })
@@ -58,9 +59,21 @@ test('a token of the issuer opens what its claims say, and its holder is in the 
   assert.ok(!ids.has(records[3]!.callerId))
   assert.deepEqual(
     [records[0]!.callerName, records[0]!.projectId, records[3]!.callerName],
-    ['alice@example.com', '11111111-0000-0000-0000-000000000000', 'bob'],
+    ['alice', '11111111-0000-0000-0000-000000000000', 'bob'],
   )
   assert.deepEqual(issuer.requests, ['/.well-known/openid-configuration', '/keys'])
+})
+
+test('a caller is named by the claim that the operator chose, in one line of bounded length', async (t) => {
+  const { issuer, chat, log } = await start(t, { claimNames: { ...CLAIMS, name: 'user.login' } })
+  await chat(await issuer.sign({ sub: '1', user: { login: 'alice' } }))
+  await chat(await issuer.sign({ sub: 'service-2' }))
+  await chat(await issuer.sign({ sub: '3', user: { login: `${'😀'.repeat(200)}` } }))
+  await chat(await issuer.sign({ sub: '4', user: { login: 'eve\nroot \u202etoor' } }))
+  assert.deepEqual(
+    (await log.first(4)).map(({ callerName }) => callerName),
+    ['alice', 'service-2', `${'😀'.repeat(127)}…`, 'eve root  toor'],
+  )
 })
 
 test('a token that is not right is 401, with what is wrong with it', async (t) => {
@@ -75,6 +88,7 @@ test('a token that is not right is 401, with what is wrong with it', async (t) =
     [await issuer.sign({}, { audience: 'another' }), 'invalid_token', /claim 'aud' is not/],
     [await issuer.sign({}, { issuer: 'https://a.example' }), 'invalid_token', /claim 'iss' is not/],
     [await issuer.sign({ sub: undefined }), 'invalid_token', /no claim 'sub'/],
+    [await issuer.sign({ sub: '' }), 'invalid_token', /claim 'sub' must be a text/],
     [await issuer.sign({ nbf: 9_999_999_999 }), 'invalid_token', /claim 'nbf' is not/],
     [await other.sign({}, { issuer: issuer.issuer }), 'invalid_token', /signature is not valid/],
     [
@@ -179,7 +193,12 @@ test('keys are read where the settings say, and claims are called as they say', 
   const { chat, keys, log } = await start(t, {
     issuer: 'https://login.example/tenant',
     jwksUrl: `${elsewhere.issuer}/keys`,
-    claimNames: { project: 'https://headrace/project', role: 'realm.roles', models: 'scope' },
+    claimNames: {
+      ...CLAIMS,
+      project: 'https://headrace/project',
+      role: 'realm.roles',
+      models: 'scope',
+    },
   })
   keys.projects.set('search', {
     id: '11111111-0000-0000-0000-000000000000',
@@ -206,7 +225,7 @@ test("a token's role opens the admin API, and its holder is named in the audit l
       },
     },
   })
-  const admin = await issuer.sign({ email: 'root@example.com', realm: { roles: ['x', 'admin'] } })
+  const admin = await issuer.sign({ sub: 'root', realm: { roles: ['x', 'admin'] } })
   const caller = await issuer.sign({ realm: { roles: ['offline_access'] } })
   assert.equal((await ask('POST', '/admin/projects', { name: 'search' }, admin)).status, 201)
   assert.equal(
@@ -215,7 +234,7 @@ test("a token's role opens the admin API, and its holder is named in the audit l
   )
   const [entry] = rowsOf(await ask('GET', '/admin/audit'))
   assert.deepEqual(entry?.['action'], 'project.create')
-  assert.match(JSON.stringify(entry['actor']), /"root@example.com"/)
+  assert.match(JSON.stringify(entry['actor']), /"root"/)
 
   // A project's limits and its end reach the holders of tokens too.
   const member = await issuer.sign({ project: 'search' })
