@@ -67,7 +67,6 @@ const ERRORS = {
   response_store_unavailable: unavailable('refused', 1),
   // the caller
   invalid_api_key: refused(401),
-  permission_denied: refused(403),
   expired_api_key: refused(401),
   invalid_token: refused(401),
   expired_token: refused(401),

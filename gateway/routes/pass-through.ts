@@ -180,7 +180,7 @@ async function* watched(body: AsyncIterable<Buffer>, exchange: Exchange) {
 function refuseStrangers({ caller }: FastifyRequest) {
   if (caller && caller.role !== 'caller') return
   throw new GatewayError(
-    'permission_denied',
+    'insufficient_role',
     'Files, uploads and batches lie in an account that callers share: they are for keys of the roles "developer" and "admin".',
   )
 }

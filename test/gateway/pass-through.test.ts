@@ -127,8 +127,8 @@ test('a file is uploaded, listed, read and deleted', async (t) => {
 
 test('what lies in the shared account is not for every key', async (t) => {
   const { client, upstream } = await startUpstreamGateway(t)
-  await assert.rejects(client.files.list(), { status: 403, code: 'permission_denied' })
-  await assert.rejects(client.batches.list(), { status: 403, code: 'permission_denied' })
+  await assert.rejects(client.files.list(), { status: 403, code: 'insufficient_role' })
+  await assert.rejects(client.batches.list(), { status: 403, code: 'insufficient_role' })
   assert.equal(upstream.requests.length, 0)
 })
 
