@@ -50,6 +50,8 @@ export interface AppSettings {
   /** of this build, for the OpenAPI document */
   release: string
   bodyLimitBytes: number
+  /** of what is uploaded to upstreams */
+  uploadLimitBytes: number
   /** null where the server is bound to loopback: /metrics is open then */
   metricsToken: string | null
   /** SHA-256 of the admin key */
@@ -173,6 +175,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       routes,
       limits,
       defaultTarget: deps.defaultTarget ?? (() => null),
+      uploadLimitBytes: settings.uploadLimitBytes,
     })
     answers.register((messages: App, _options, done) => {
       tellErrors(messages, settings, anthropicErrorBody)

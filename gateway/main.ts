@@ -153,6 +153,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     settings: {
       release,
       bodyLimitBytes: settings.bodyLimitBytes,
+      uploadLimitBytes: settings.uploadLimitBytes,
       metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
       adminKeyHash: hashKey(adminKey.key),
       authGraceMs: settings.authGraceS * 1000,

@@ -5,23 +5,28 @@
 // of this list and no others. What a caller uploads lies in an account that all callers share, so whatever reads or
 // spends from there is for developers.
 //
-// Answers flow through as they come. One that breaks off ends the connection: there is no other way to say so in the
+// A connection that is refused before anything was sent is tried once more; nothing else is, as nobody knows what an upload
+// or a picture that broke off has left behind there. Answers flow through as they come. One that breaks off ends the connection: there is no other way to say so in the
 // middle of a picture.
 
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Type } from 'typebox'
 
 import { mayAsk } from '../callers/caller.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
-import { findField, replaceField } from '../dialects/openai/form.ts'
 import { GatewayError, internalError } from '../errors.ts'
+import { readBody } from '../passing/body.ts'
+import { tellErrors } from '../plugins/errors.ts'
 import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
+import { TimeLimits } from '../routing/time-limits.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PassedRequest } from '../backends/backend.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Limits } from '../limits/limits.ts'
+import type { BodyKind } from '../passing/body.ts'
 import type { App } from '../request.ts'
 import type { Routes, Target } from '../routing/route.ts'
 
@@ -30,10 +35,9 @@ export interface PassDeps {
   limits: Limits
   /** who takes what names no model; null: nobody */
   defaultTarget: () => Target | null
+  /** of files and parts of files */
+  uploadLimitBytes: number
 }
-
-/** how a body comes, and with it where the model is named */
-type BodyKind = 'json' | 'form' | 'upload' | 'none'
 
 interface PassedRoute {
   method: 'GET' | 'POST' | 'DELETE'
@@ -74,6 +78,8 @@ const PASSED: PassedRoute[] = [
   shared('POST', '/batches/:id/cancel'),
 ]
 
+/** for whoever refused a connection to be there again, as a server that is started anew */
+const PAUSE_MS = 250
 /** A recording or some pictures: what has to be held to find the model in it. OpenAI takes 25 MB of audio. */
 const MAX_FORM_BYTES = 64 * 1024 * 1024
 const Params = Type.Object({ id: Type.Optional(Type.String({ pattern: '^[\\w-]{1,128}$' })) })
@@ -82,7 +88,7 @@ export function passThroughRoutes(app: App, deps: PassDeps) {
   // One scope for each way in which a body is taken in.
   for (const kind of ['json', 'form', 'upload', 'none'] as const) {
     app.register((scope: App, _options, done) => {
-      if (kind === 'form') takeForms(scope)
+      if (kind === 'form') takeForms(scope, Math.min(MAX_FORM_BYTES, deps.uploadLimitBytes))
       if (kind === 'upload' || kind === 'none') takeAsItComes(scope)
       for (const route of PASSED) if (route.body === kind) add(scope, route, deps)
       done()
@@ -90,8 +96,9 @@ export function passThroughRoutes(app: App, deps: PassDeps) {
   }
 }
 
-function takeForms(app: App) {
-  const options = { parseAs: 'buffer', bodyLimit: MAX_FORM_BYTES } as const
+function takeForms(app: App, bodyLimit: number) {
+  tellErrors(app, { bodyLimitBytes: bodyLimit })
+  const options = { parseAs: 'buffer', bodyLimit } as const
   app.addContentTypeParser('multipart/form-data', options, (_request, body, done) =>
     done(null, body),
   )
@@ -126,54 +133,87 @@ async function passOn(
   if (!exchange) throw new Error('A route that is passed on has no exchange. This is a bug.')
   if (route.isShared) refuseStrangers(request)
 
-  const { model, bodyFor } = readBody(request, route.body)
-  const { name, target } = await findTarget(request, route, model, deps)
+  const tooLarge = new AbortController()
+  let limits: TimeLimits | null = null
+  const body = readBody(request, route.body, {
+    maxBytes: deps.uploadLimitBytes,
+    onPiece: () => limits?.asking(),
+    onTooLarge: (error) => tooLarge.abort(error),
+  })
+  const { name, targets } = await findTargets(request, route, body.model, deps)
   if (route.body === 'form') {
-    exchange.asked({ requestedModel: model, prompt: null, parameters: null, streamed: false })
+    exchange.asked({ requestedModel: body.model, prompt: null, parameters: null, streamed: false })
   }
-  if (!target.backend.pass) throw new Error('A target that passes nothing on. This is a bug.')
   // Its tokens are nobody's to count, but it is a request.
   const need = { model: name, promptTokens: () => 0, maxTokens: 0, price: null }
   await reserve(request, reply, deps.limits, need)
   exchange.signal.throwIfAborted()
-  exchange.asking(name, target)
 
-  const startedMs = performance.now()
-  const { version, upstream } = target
-  const attempted = (error: GatewayError | null) => {
-    const ms = performance.now() - startedMs
-    const [code, detail] = error ? [error.code, error.detail] : [null, null]
-    exchange.attempted({ version, upstream, ms, error: code, detail })
-  }
-  const asks = model === null ? null : target.asks
-  const passed = await target.backend
-    .pass(passedRequest(request, route, bodyFor(asks)), asks, exchange.signal)
-    .catch((error: unknown) => {
+  const outer = AbortSignal.any([exchange.signal, tooLarge.signal])
+  const ask = async (target: Target) => {
+    exchange.asking(name, target)
+    const { version, upstream, timeouts, backend } = target
+    const startedMs = performance.now()
+    const attempted = (error: GatewayError | null) => {
+      const ms = performance.now() - startedMs
+      const [code, detail] = error ? [error.code, error.detail] : [null, null]
+      exchange.attempted({ version, upstream, ms, error: code, detail })
+    }
+    if (!backend.pass) throw new Error('A target that passes nothing on. This is a bug.')
+    // What comes whole may take its time for the first byte: a picture is drawn before it is sent.
+    const { stallMs, totalMs } = timeouts
+    const attempt = (limits = new TimeLimits({ stallMs, totalMs }, outer))
+    const asks = body.model === null ? null : target.asks
+    try {
+      const passed = passedRequest(request, route, body.bodyFor(asks))
+      const answer = await backend.pass(passed, asks, attempt.signal)
+      attempted(null)
+      return { answer, attempt, target }
+    } catch (error) {
+      attempt.close()
       if (error instanceof GatewayError) attempted(error)
       throw error
-    })
-  attempted(null)
-  if (passed.refusal !== null) {
-    exchange.failed(new GatewayError('invalid_request', passed.refusal.slice(0, 500)))
+    }
   }
-  reply.code(passed.status).headers({
-    ...passed.headers,
-    'x-headrace-version': version,
-    'x-headrace-target': upstream,
+  const [first, second = first] = targets
+  const { answer, attempt, target } = await ask(first)
+    .catch(async (error: unknown) => {
+      const isRefused = error instanceof GatewayError && error.code === 'upstream_unreachable'
+      if (!isRefused || body.upload?.hasBegun) throw error
+      if (second === first) await sleep(PAUSE_MS, undefined, { signal: exchange.signal })
+      return ask(second)
+    })
+    .catch((error: unknown) => {
+      body.upload?.drop()
+      throw error
+    })
+
+  if (answer.refusal !== null) {
+    exchange.failed(new GatewayError('invalid_request', answer.refusal.slice(0, 500)))
+  }
+  reply.code(answer.status).headers({
+    ...answer.headers,
+    'x-headrace-version': target.version,
+    'x-headrace-target': target.upstream,
     'x-headrace-attempts': exchange.attempts.length,
     'x-headrace-overhead-ms': exchange.began().toFixed(1),
   })
-  const body = Readable.from(watched(passed.body, exchange), { objectMode: false })
-  return reply.send(body)
+  const bytes = Readable.from(watched(answer.body, exchange, attempt), { objectMode: false })
+  return reply.send(bytes)
 }
 
 /** Whoever reads the log shall see why an answer broke off, and not just that it did. */
-async function* watched(body: AsyncIterable<Buffer>, exchange: Exchange) {
+async function* watched(body: AsyncIterable<Buffer>, exchange: Exchange, limits: TimeLimits) {
   try {
-    yield* body
+    for await (const bytes of body) {
+      limits.progressed()
+      yield bytes
+    }
   } catch (error) {
     exchange.failed(error instanceof GatewayError ? error : internalError(error))
     throw error
+  } finally {
+    limits.close()
   }
 }
 
@@ -185,52 +225,19 @@ function refuseStrangers({ caller }: FastifyRequest) {
   )
 }
 
-interface ReadBody {
-  /** as the client named it */
-  model: string | null
-  /** @param asks the model's name at the upstream */
-  bodyFor(asks: string | null): PassedRequest['body']
-}
-
-function readBody({ body, headers }: FastifyRequest, kind: BodyKind): ReadBody {
-  if (kind === 'upload') return { model: null, bodyFor: () => body as Readable }
-  if (kind === 'none') return { model: null, bodyFor: () => null }
-  if (kind === 'json') {
-    if (body === undefined || body === null) return { model: null, bodyFor: () => null }
-    const { model, ...others } = body as Record<string, unknown>
-    const isNamed = typeof model === 'string' && model !== ''
-    return {
-      model: isNamed ? model : null,
-      bodyFor: (asks) =>
-        Buffer.from(JSON.stringify(asks === null ? body : { ...others, model: asks })),
-    }
-  }
-  if (!Buffer.isBuffer(body)) {
-    throw new GatewayError(
-      'unsupported_media_type',
-      'The request body must be a form, with the header content-type: multipart/form-data.',
-    )
-  }
-  const field = findField(body, headers['content-type'] ?? '', 'model')
-  return {
-    model: field?.value || null,
-    bodyFor: (asks) =>
-      field && asks !== null && asks !== field.value ? replaceField(body, field, asks) : body,
-  }
-}
-
-async function findTarget(
+/** Who may take it, the first choice first; what names no model has one. */
+async function findTargets(
   { caller }: FastifyRequest,
   { path, isShared }: PassedRoute,
   model: string | null,
   { routes, defaultTarget }: PassDeps,
-): Promise<{ name: string; target: Target }> {
+): Promise<{ name: string; targets: [Target, ...Target[]] }> {
   if (model !== null) {
     const isAllowed = (name: string) => caller !== null && mayAsk(caller, name)
     const route = await findRoute(routes, model, isAllowed)
-    const targets = [...route.targets.filter(({ weight }) => weight > 0), ...route.fallbacks]
-    const target = targets.find(({ backend }) => backend.pass)
-    if (target) return { name: route.model, target }
+    const all = [...route.targets.filter(({ weight }) => weight > 0), ...route.fallbacks]
+    const [first, ...others] = all.filter(({ backend }) => backend.pass)
+    if (first) return { name: route.model, targets: [first, ...others] }
     throw new GatewayError('invalid_value', `The model '${model}' does not take /v1${path}.`, {
       param: 'model',
     })
@@ -244,7 +251,7 @@ async function findTarget(
     )
   }
   const target = defaultTarget()
-  if (target?.backend.pass) return { name: target.asks, target }
+  if (target?.backend.pass) return { name: target.asks, targets: [target] }
   throw new GatewayError(
     'unknown_url',
     `No upstream is set for /v1${path} without a model on this server.`,

@@ -30,6 +30,11 @@ export class TimeLimits {
     return this.#abort.signal
   }
 
+  /** A piece of a long request has gone on: before it is there whole nobody can answer it. */
+  asking() {
+    this.#total?.refresh()
+  }
+
   /** A delta came. */
   progressed() {
     if (this.#hasBegun) {

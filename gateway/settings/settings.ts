@@ -161,6 +161,13 @@ export const SETTINGS = {
     min: KIB,
     max: GIB,
   }),
+  uploadLimitBytes: whole({
+    name: 'HEADRACE_UPLOAD_LIMIT_BYTES',
+    default: String(512 * MIB),
+    about: 'largest file, or part of one, that is passed on to an upstream',
+    min: KIB,
+    max: 64 * GIB,
+  }),
   responsesTtlDays: whole({
     name: 'HEADRACE_RESPONSES_TTL_DAYS',
     default: '30',

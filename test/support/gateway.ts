@@ -150,6 +150,7 @@ export async function startGateway(
     settings: {
       release: '0.0.0-test',
       bodyLimitBytes: 64 * 1024,
+      uploadLimitBytes: 1024 * 1024,
       metricsToken: null,
       adminKeyHash: hash('sha256', ADMIN_KEY, 'buffer'),
       authGraceMs: 3_600_000,
