@@ -18,6 +18,8 @@ export interface Need {
   maxTokens: number | null
   /** of the target that will probably answer */
   price: Price | null
+  /** the answer is here already: it takes no tokens, no money and no slot, but it was asked for */
+  isKept?: boolean
 }
 
 interface Common {
@@ -87,6 +89,7 @@ export function claimsOf(caller: Caller, need: Need, nowMs: number): Claim[] {
       const about = common('requestsPerMinute', 'requests')
       claims.push({ ...about, kind: 'window', amount: 1, windowMs: MINUTE_MS })
     }
+    if (need.isKept) continue
     if (tokensPerMinute !== undefined) {
       const about = common('tokensPerMinute', 'tokens')
       claims.push({ ...about, kind: 'window', amount: amounts().tokens, windowMs: MINUTE_MS })

@@ -89,10 +89,11 @@ test('a client that leaves makes room for the next request, and is charged for w
   assert.equal(next.headers.get('x-ratelimit-remaining-tokens'), String(1_000 - 8 - 25))
 })
 
-test('an equal question is answered from the cache, costs no limit, and is in the log', async (t) => {
+test('an equal question is answered from the cache: it is a request, and costs nothing else', async (t) => {
   const { ask, log, metrics } = await startLimited(
     t,
-    { requestsPerMinute: 2 },
+    // The one that is answered anew needs 25 tokens beside the first's eight.
+    { requestsPerMinute: 6, tokensPerMinute: 40, dailyTokens: 40 },
     { cacheSeconds: 60 },
   )
   const first = await ask()
@@ -102,6 +103,8 @@ test('an equal question is answered from the cache, costs no limit, and is in th
     const again = await ask()
     assert.equal(again.headers.get('x-headrace-cache'), 'hit')
     assert.equal(again.headers.get('x-headrace-version'), 'guide@2')
+    assert.equal(again.headers.get('x-ratelimit-remaining-requests'), String(4 - i))
+    assert.equal(again.headers.get('x-ratelimit-remaining-tokens'), null)
     const body = (await again.json()) as { choices: unknown; usage: unknown }
     assert.deepEqual([body.choices, body.usage], [told.choices, told.usage])
   }
@@ -111,14 +114,17 @@ test('an equal question is answered from the cache, costs no limit, and is in th
   const anew = await ask({}, { 'x-headrace-cache': 'no-cache' })
   assert.equal(anew.headers.get('x-headrace-cache'), 'bypass')
   await anew.text()
-  const rows = await log.first(6)
+  const refused = await ask()
+  assert.equal(refused.status, 429)
+  assert.match(await refused.text(), /"rate_limit_exceeded"/)
+  const rows = await log.first(7)
   assert.deepEqual(
     rows.map(({ cache }) => cache),
-    ['miss', 'hit', 'hit', 'hit', 'hit', null],
+    ['miss', 'hit', 'hit', 'hit', 'hit', null, 'hit'],
   )
   assert.ok(rows.slice(1, 5).every(({ costUsd }) => !costUsd))
   const text = await metrics.render()
-  assert.match(text, /^headrace_response_cache_hits_total 4$/m)
+  assert.match(text, /^headrace_response_cache_hits_total 5$/m)
 })
 
 test('a gateway that has its hands full refuses at once, with 503 and when to come back', async (t) => {
