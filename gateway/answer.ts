@@ -16,8 +16,10 @@ import { estimatePrompt, needOf } from './limits/estimate.ts'
 import { lookUp } from './look-up.ts'
 import { reserve } from './reserve.ts'
 import { findRoute } from './routing/find-route.ts'
+import { PULSE_MS, Pulse } from './pulse.ts'
+import { addToChoice, emptyChoice } from './dialects/whole-choice.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
-import type { AnswerFormat, AnswerIdentity, Asked, Choice } from './dialects/dialect.ts'
+import type { AnswerFormat, AnswerIdentity, Asked, PromptCount } from './dialects/dialect.ts'
 import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
@@ -32,6 +34,8 @@ export interface AnswerDeps {
   metrics: Metrics
   limits: Pick<Limits, 'admit'>
   cache: Pick<ResponseCache, 'lookup'>
+  /** of the signs of life on streams; absent: the usual ones */
+  pulseMs?: number
 }
 
 const STREAM_HEADERS = {
@@ -72,7 +76,15 @@ export async function answer(
   const events = looked.hit?.events ?? looked.record(ask())
   const { model, isStreamed, includesUsage } = asked
   const choices = choicesOf(question)
-  const teller = new Teller(events, { exchange, reply, route, metrics: deps.metrics }, (version) =>
+  const telling = {
+    exchange,
+    reply,
+    route,
+    metrics: deps.metrics,
+    pulseMs: deps.pulseMs ?? PULSE_MS,
+    estimatePrompt: () => estimatePrompt(question),
+  }
+  const teller = new Teller(events, telling, (version) =>
     formatFor({
       id: exchange.id,
       created: Math.floor(exchange.startedMs / 1000),
@@ -102,6 +114,8 @@ interface Telling {
   reply: FastifyReply
   route: Route
   metrics: Metrics
+  pulseMs: number
+  estimatePrompt: () => number
 }
 
 /** Tells an answer to the client, and what it says to the exchange, so that its record is true whenever the socket closes. */
@@ -111,6 +125,7 @@ class Teller {
   readonly #formatFor: (version: string) => AnswerFormat
   #format: AnswerFormat | null = null
   #pace: (secondsPerToken: number) => void = () => {}
+  #prompt: PromptCount | null = null
 
   constructor(
     events: AsyncIterable<RoutedEvent>,
@@ -123,9 +138,9 @@ class Teller {
   }
 
   async stream(): Promise<void> {
-    const { exchange, reply } = this.#telling
+    const { exchange, reply, pulseMs } = this.#telling
     const { raw } = reply
-    let isOpen = false
+    let pulse: Pulse | null = null
     let ending: string | null = null
     try {
       for await (const event of this.#events) {
@@ -135,18 +150,20 @@ class Teller {
         let frame = ''
         if (event.type === 'done') ending = await format.ending(event.usage)
         else frame = frameOf(event, format)
-        if (!isOpen) {
-          isOpen = true
+        if (!pulse) {
           openStream(reply)
-          frame = format.opening() + frame
+          frame = format.opening(() => this.#countPrompt()) + frame
+          pulse = new Pulse(raw, format.ping, pulseMs)
         }
-        if (frame !== '' && !raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
+        if (frame === '') continue
+        pulse.beat()
+        if (!raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
       }
       if (ending === null) throw endedEarly()
       exchange.close(raw.statusCode, true)
       raw.end(ending)
     } catch (error) {
-      if (!isOpen) throw error
+      if (!pulse) throw error
       // Nobody is left to be told.
       if (hasLeft(exchange)) return
       const known = error instanceof GatewayError ? error : internalError(error)
@@ -154,6 +171,8 @@ class Teller {
       reply.log.error(error, 'an answer broke off')
       exchange.close(raw.statusCode, true)
       raw.end(this.#known().failure(known))
+    } finally {
+      pulse?.stop()
     }
   }
 
@@ -167,7 +186,7 @@ class Teller {
       if (!choice) {
         throw new Error(`An event for choice ${event.choice} of ${choices}. This is a bug.`)
       }
-      add(event, choice)
+      addToChoice(event, choice)
     }
     throw endedEarly()
   }
@@ -178,6 +197,7 @@ class Teller {
       case 'routed':
         return this.#routed(event.target)
       case 'started':
+        this.#prompt ??= event
         return exchange.promptStarted(event.promptTokens, event.cachedTokens, event.queueMs)
       case 'delta': {
         const gapMs = exchange.produced(event.choice, event.text, event.tokens)
@@ -212,67 +232,22 @@ class Teller {
     this.#pace = metrics.paceOf(route.model, target.version)
   }
 
+  /** As who answers has counted it, where that was told before anything else. */
+  #countPrompt(): PromptCount {
+    const { estimatePrompt } = this.#telling
+    return this.#prompt ?? { promptTokens: estimatePrompt(), cachedTokens: 0 }
+  }
+
   #known(): AnswerFormat {
     if (!this.#format) throw new Error('An answer came from nobody. This is a bug.')
     return this.#format
   }
 }
 
-function emptyChoice(): Choice {
-  return {
-    text: '',
-    finishReason: 'stop',
-    logprobs: null,
-    reasoning: [],
-    stopSequence: null,
-    refusal: null,
-    toolCalls: [],
-  }
-}
-
-type ReasoningEvent = Extract<AnswerEvent, { type: 'reasoning' }>
-type ToldEvent = Exclude<AnswerEvent, { type: 'started' }>
-
-function add(event: Exclude<ToldEvent, { type: 'done' }>, choice: Choice) {
-  switch (event.type) {
-    case 'delta':
-      choice.text += event.text
-      if (event.logprobs) (choice.logprobs ??= []).push(...event.logprobs)
-      break
-    case 'reasoning':
-      think(choice.reasoning, event)
-      break
-    case 'refusal':
-      choice.refusal = (choice.refusal ?? '') + event.text
-      break
-    case 'toolCall':
-      choice.toolCalls[event.index] = { id: event.id, name: event.name, arguments: '' }
-      break
-    case 'toolArguments': {
-      const call = choice.toolCalls[event.index]
-      if (!call)
-        throw new Error(`Arguments for call ${event.index}, which never began. This is a bug.`)
-      call.arguments += event.text
-      break
-    }
-    case 'finished':
-      choice.finishReason = event.finishReason
-      choice.stopSequence = event.stopSequence ?? null
-  }
-}
-
-/** A signature ends a thought: what comes after it is the next one. */
-function think(thoughts: Choice['reasoning'], { text, signature }: ReasoningEvent) {
-  const last = thoughts.at(-1)
-  if (!last || last.signature !== undefined) {
-    thoughts.push({ text, ...(signature !== undefined && { signature }) })
-    return
-  }
-  last.text += text
-  if (signature !== undefined) last.signature = signature
-}
-
-function frameOf(event: Exclude<ToldEvent, { type: 'done' }>, format: AnswerFormat): string {
+function frameOf(
+  event: Exclude<AnswerEvent, { type: 'started' | 'done' }>,
+  format: AnswerFormat,
+): string {
   switch (event.type) {
     case 'delta':
       return format.delta(event.choice, event.text, event.logprobs)

@@ -8,6 +8,7 @@ import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
+import { errorBody } from './dialects/openai/error.ts'
 import { admitRequests } from './plugins/admission.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
@@ -85,6 +86,8 @@ export interface AppDeps {
   defaultTarget?: () => Target | null
   /** filled with the exchanges that have not closed */
   openExchanges?: Set<Exchange>
+  /** between signs of life on streams; absent: the usual time */
+  pulseMs?: number
   /** absent: nothing is logged */
   logger?: FastifyBaseLogger
   /** milliseconds since 1970, monotonic */
@@ -138,7 +141,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.decorateRequest('caller', null)
 
   tellErrors(app, settings)
-  tellUnknownUrls(app)
+  tellUnknownUrls(app, (path) => (isAnthropic(path) ? anthropicErrorBody : errorBody))
   readJson(app)
   drainOnClose(app, readiness)
   app.addHook('onRequest', (request, reply, done) => {
@@ -159,7 +162,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     onLookup: metrics.keyLookedUp.bind(metrics),
     logger: app.log,
   })
-  const answerDeps = { router, routes, metrics, limits, cache }
+  const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, metrics, open, now })
@@ -206,3 +209,6 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   return app
 }
+
+/** whose clients understand errors of that dialect only */
+const isAnthropic = (path: string) => /^\/v1\/messages(\/|$)/.test(path)

@@ -34,6 +34,11 @@ interface Generation {
    */
   extra: Record<string, unknown>
   dialect: Dialect
+  /**
+   * Features on trial that the client asks for by name. They allow things and ask for none, so that only a target of the
+   * same dialect is told.
+   */
+  betas?: string[]
 }
 
 /** wire formats of clients and of upstreams */

@@ -47,9 +47,22 @@ export interface Choice {
   toolCalls: ToolCall[]
 }
 
+/** What is known of a prompt when its answer begins. */
+export interface PromptCount {
+  promptTokens: number
+  /** part of promptTokens */
+  cachedTokens: number
+}
+
 export interface AnswerFormat {
-  /** what opens the stream; may be empty */
-  opening(): string
+  /** a frame that says nothing, for while nothing comes; null: the dialect has none */
+  ping: string | null
+  /**
+   * what opens the stream; may be empty
+   *
+   * @param count for whoever says it at the start; estimated where nobody has told
+   */
+  opening(count: () => PromptCount): string
   delta(choice: number, text: string, logprobs: TokenLogprob[] | undefined): string
   /** @param signature proof of origin of the choice's reasoning, where the target gives one; its text may be empty then */
   reasoning(choice: number, text: string, signature: string | undefined): string

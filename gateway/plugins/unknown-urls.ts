@@ -5,6 +5,7 @@
 
 import { GatewayError } from '../errors.ts'
 import { tell } from './errors.ts'
+import type { ErrorWriter } from './errors.ts'
 import type { App } from '../request.ts'
 
 interface KnownUrl {
@@ -12,8 +13,12 @@ interface KnownUrl {
   methods: Set<string>
 }
 
-/** Before the first route. */
-export function tellUnknownUrls(app: App) {
+/**
+ * Before the first route.
+ *
+ * @param writerFor the dialect in which whoever asks for that path reads errors
+ */
+export function tellUnknownUrls(app: App, writerFor: (path: string) => ErrorWriter) {
   const known = new Map<string, KnownUrl>()
 
   app.addHook('onRoute', ({ url, method }) => {
@@ -26,14 +31,15 @@ export function tellUnknownUrls(app: App) {
     const path = request.url.split('?', 1)[0] ?? ''
     const segments = path.split('/')
     const match = [...known.values()].find((entry) => leadsTo(entry.segments, segments))
+    const write = writerFor(path)
     const asked = `${request.method} ${path.slice(0, 200)}`
     if (!match || match.methods.has(request.method)) {
-      return tell(new GatewayError('unknown_url', `Unknown URL: ${asked}.`), request, reply)
+      return tell(new GatewayError('unknown_url', `Unknown URL: ${asked}.`), request, reply, write)
     }
     const allowed = [...match.methods].join(', ')
     reply.header('allow', allowed)
     const message = `${asked} is not allowed; this URL takes ${allowed}.`
-    return tell(new GatewayError('method_not_allowed', message), request, reply)
+    return tell(new GatewayError('method_not_allowed', message), request, reply, write)
   })
 }
 

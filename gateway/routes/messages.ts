@@ -4,6 +4,7 @@
 
 import { answer } from '../answer.ts'
 import { mayAsk } from '../callers/caller.ts'
+import { BETA_HEADER, readBetas } from '../dialects/anthropic/betas.ts'
 import { AnthropicErrorBody } from '../dialects/anthropic/error.ts'
 import { messageAnswer } from '../dialects/anthropic/message-answer.ts'
 import {
@@ -42,8 +43,10 @@ export function messageRoutes(app: App, deps: AnswerDeps) {
         response: { ...answerResponses(Message), default: AnthropicErrorBody },
       },
     },
-    (request, reply) =>
-      answer(request, reply, readMessagesRequest(request.body), messageAnswer, deps),
+    (request, reply) => {
+      const asked = readMessagesRequest(request.body, readBetas(request.headers[BETA_HEADER]))
+      return answer(request, reply, asked, messageAnswer, deps)
+    },
   )
 
   app.post(
@@ -72,7 +75,7 @@ export function messageRoutes(app: App, deps: AnswerDeps) {
     async (request, reply) => {
       const { exchange, caller } = request
       if (!exchange || !caller) throw new Error('A count knows no caller. This is a bug.')
-      const asked = readCountTokensRequest(request.body)
+      const asked = readCountTokensRequest(request.body, readBetas(request.headers[BETA_HEADER]))
       const route = await findRoute(deps.routes, request.body.model, (model) =>
         mayAsk(caller, model),
       )

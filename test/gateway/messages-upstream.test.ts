@@ -210,6 +210,45 @@ for (const isStreamed of [true, false]) {
   })
 }
 
+test('features on trial are asked for where they are known, beside those that are declared', async (t) => {
+  const upstream = await ScriptedUpstream.start(t)
+  const backend = new AnthropicUpstream({
+    baseUrl: upstream.url,
+    apiKey: SECRET,
+    headers: { 'Anthropic-Beta': 'declared-2026-01-01, both' },
+  })
+  t.after(() => backend.close())
+  const { url } = await startGateway(t, { deps: { routes: routesTo(backend) } })
+  const client = new Anthropic({ baseURL: url, apiKey: KEY, maxRetries: 0 })
+  upstream.script = (x) => x.json(200, message([{ type: 'text', text: 'Hello' }]))
+  const { tools: _tools, ...asked } = ASKED
+  await client.beta.messages.create({ ...asked, betas: ['both', 'asked-2026-02-02'] })
+  await client.messages.create(asked)
+  upstream.script = (x) => x.json(200, { input_tokens: 3 })
+  const { max_tokens: _max, ...counted } = asked
+  await client.beta.messages.countTokens({ ...counted, betas: ['asked-2026-02-02'] })
+  const told = upstream.requests.map(({ headers }) => String(headers['anthropic-beta']).split(','))
+  const declared = ['declared-2026-01-01', 'both']
+  assert.deepEqual(told[0], [...declared, 'asked-2026-02-02'])
+  assert.deepEqual(told[1], declared)
+  assert(told[2]?.includes('asked-2026-02-02'))
+
+  await assert.rejects(
+    client.messages.create(asked, { headers: { 'anthropic-beta': 'a feature' } }),
+    (error) =>
+      error instanceof Anthropic.BadRequestError && /names 'a feature'/.test(error.message),
+  )
+})
+
+test('no other upstream hears of such features', async (t) => {
+  const { anthropic, upstream } = await startOver(t, 'openai')
+  upstream.script = SCRIPTS.openai
+  await anthropic.messages
+    .stream(ASKED, { headers: { 'anthropic-beta': 'asked-2026-02-02' } })
+    .finalMessage()
+  assert.equal(upstream.only.headers['anthropic-beta'], undefined)
+})
+
 test('images go to an upstream of another dialect', async (t) => {
   const { anthropic, upstream } = await startOver(t, 'openai')
   upstream.script = async (x) => {

@@ -19,7 +19,8 @@ import type { GatewayError } from '../../errors.ts'
 
 const BASE_URL = 'https://api.anthropic.com/v1'
 /** the only version there has been since 2023; new features come without a new one */
-const HEADERS = { 'anthropic-version': '2023-06-01' }
+const VERSION = { 'anthropic-version': '2023-06-01' }
+const BETA = 'anthropic-beta'
 
 /**
  * What every model takes that is still served. The API knows no "as much as there is room for", and a bound that is too
@@ -45,12 +46,16 @@ export interface AnthropicUpstreamOptions {
 export class AnthropicUpstream implements Backend {
   readonly #http: UpstreamHttp
   readonly #defaultMaxTokens: number
+  /** of every request, beside those that a client asks for */
+  readonly #betas: string[]
 
   /** @throws Error where the address is none */
   constructor(options: AnthropicUpstreamOptions) {
     const { baseUrl = BASE_URL, apiKey, headers, defaultMaxTokens, ...rest } = options
     const key: Record<string, string> = apiKey === null ? {} : { 'x-api-key': apiKey }
-    this.#http = new UpstreamHttp({ ...rest, baseUrl, headers: { ...key, ...headers } })
+    const [betas, others] = splitBetas(headers ?? {})
+    this.#betas = betas
+    this.#http = new UpstreamHttp({ ...rest, baseUrl, headers: { ...key, ...others } })
     this.#defaultMaxTokens = defaultMaxTokens ?? DEFAULT_MAX_TOKENS
   }
 
@@ -58,7 +63,8 @@ export class AnthropicUpstream implements Backend {
     const body = writeMessagesBody(question, version, this.#defaultMaxTokens)
     let response: UpstreamResponse | null = null
     try {
-      response = await this.#http.post('/messages', body, { signal, headers: HEADERS })
+      const headers = this.#headersFor(question)
+      response = await this.#http.post('/messages', body, { signal, headers })
       if (response.status !== 200) throw await this.#refusal(response, question.promptParam)
       const reader = new MessageReader(question)
       if (await isEventStream(response, question.isStreamed)) {
@@ -86,7 +92,7 @@ export class AnthropicUpstream implements Backend {
     let response: UpstreamResponse | null = null
     try {
       const path = '/messages/count_tokens'
-      response = await this.#http.post(path, body, { signal, headers: HEADERS })
+      response = await this.#http.post(path, body, { signal, headers: this.#headersFor(chat) })
       if (response.status !== 200) throw await this.#refusal(response, chat.promptParam)
       const counted = await response.json()
       const tokens = countOf(fieldsOf(counted)['input_tokens'])
@@ -117,6 +123,11 @@ export class AnthropicUpstream implements Backend {
     }
   }
 
+  #headersFor({ betas = [] }: Question): Record<string, string> {
+    const all = new Set([...this.#betas, ...betas])
+    return all.size === 0 ? VERSION : { ...VERSION, [BETA]: [...all].join(',') }
+  }
+
   async #refusal(response: UpstreamResponse, promptParam: string): Promise<GatewayError> {
     const retryAfterMs = readRetryAfter(response.headers)
     return this.#refused(await response.text(), response.status, retryAfterMs, promptParam)
@@ -136,4 +147,15 @@ export class AnthropicUpstream implements Backend {
   close(): Promise<void> {
     return this.#http.close()
   }
+}
+
+/** What is declared of them goes together with what clients ask for, and not instead of it. */
+function splitBetas(headers: Record<string, string>): [string[], Record<string, string>] {
+  const betas: string[] = []
+  const others: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.toLowerCase() !== BETA) others[name] = value
+    else betas.push(...value.split(',').map((beta) => beta.trim()))
+  }
+  return [betas.filter((beta) => beta !== ''), others]
 }

@@ -10,16 +10,17 @@ import { anthropicErrorFrame } from './error.ts'
 import { redactedData } from './redacted.ts'
 import type { AnswerUsage, FinishReason } from '../../backends/backend.ts'
 import type { ToolCall } from '../../conversation.ts'
-import type { AnswerFormat, AnswerIdentity, Choice } from '../dialect.ts'
+import type { AnswerFormat, AnswerIdentity, Choice, PromptCount } from '../dialect.ts'
 
 export function messageAnswer(identity: AnswerIdentity): AnswerFormat {
   const blocks = new Blocks()
   let end: Ending = { reason: 'stop', stopSequence: null, refusal: null, hasCalls: false }
 
   return {
-    opening: () =>
-      frame('message_start', { type: 'message_start', message: openMessage(identity) }) +
-      frame('ping', { type: 'ping' }),
+    ping: PING,
+    opening: (count) =>
+      frame('message_start', { type: 'message_start', message: openMessage(identity, count()) }) +
+      PING,
     delta: (_choice, text) => blocks.text(text),
     reasoning: (_choice, text, signature) => blocks.reasoning(text, signature),
     refusal(_choice, text) {
@@ -126,6 +127,8 @@ function delta(index: number, piece: object): string {
   return frame('content_block_delta', { type: 'content_block_delta', index, delta: piece })
 }
 
+const PING = frame('ping', { type: 'ping' })
+
 interface Ending {
   reason: FinishReason
   /** null also where a stop string ended it and nobody tells: most of the other dialects can't */
@@ -157,15 +160,15 @@ const STOP_REASONS: Record<FinishReason, string> = {
   content_filter: 'refusal',
 }
 
-/** What is not known yet is known at the end: clients take the last count for the right one. */
-function openMessage(identity: AnswerIdentity) {
+/** What is estimated now is known at the end: clients take the last count for the right one. */
+function openMessage(identity: AnswerIdentity, prompt: PromptCount) {
   return {
     ...head(identity),
     content: [],
     stop_reason: null,
     stop_sequence: null,
     stop_details: null,
-    usage: usageBody({ promptTokens: 0, cachedTokens: 0, completionTokens: 0 }),
+    usage: usageBody({ ...prompt, completionTokens: 0 }),
   }
 }
 

@@ -118,11 +118,12 @@ export const CountTokensRequest = Type.Object(PROMPT, { additionalProperties: tr
 type PromptBody = Static<typeof CountTokensRequest>
 export type MessagesRequestBody = Static<typeof MessagesRequest>
 
-export function readMessagesRequest(body: MessagesRequestBody): Asked {
+/** @param betas features on trial, as a header names them */
+export function readMessagesRequest(body: MessagesRequestBody, betas: string[]): Asked {
   const { temperature, top_p: topP, top_k: topK, max_tokens: maxTokens } = body
   return {
     question: {
-      ...readPrompt(body, MessagesRequest.properties),
+      ...readPrompt(body, betas, MessagesRequest.properties),
       sampling: { temperature, topP, topK },
       maxTokens,
       stop: body.stop_sequences ?? [],
@@ -134,18 +135,22 @@ export function readMessagesRequest(body: MessagesRequestBody): Asked {
   }
 }
 
-export function readCountTokensRequest(body: PromptBody): Omit<Chat, 'id' | 'isStreamed'> {
-  return { ...readPrompt(body, CountTokensRequest.properties), sampling: {}, stop: [] }
+export function readCountTokensRequest(
+  body: PromptBody,
+  betas: string[],
+): Omit<Chat, 'id' | 'isStreamed'> {
+  return { ...readPrompt(body, betas, CountTokensRequest.properties), sampling: {}, stop: [] }
 }
 
 type Prompt = Omit<Chat, 'id' | 'isStreamed' | 'sampling' | 'maxTokens' | 'stop' | 'user'>
 
-function readPrompt(body: PromptBody, understood: object): Prompt {
+function readPrompt(body: PromptBody, betas: string[], understood: object): Prompt {
   const { effort, format, ...config } = body.output_config ?? {}
   const isThoughtless = body.thinking?.type === 'disabled'
   return {
     kind: 'chat',
     dialect: 'anthropic',
+    ...(betas.length > 0 && { betas }),
     promptParam: 'messages',
     choices: 1,
     messages: [...readSystem(body.system), ...readMessages(body.messages)],

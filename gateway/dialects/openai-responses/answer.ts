@@ -56,6 +56,8 @@ class ResponseAnswer implements AnswerFormat {
     this.#output = new Output(key, this.#events, isSummaryWanted)
   }
 
+  readonly ping = null
+
   opening(): string {
     const events = new Events(0)
     const response = { ...this.#head('in_progress'), output: [] }

@@ -23,6 +23,7 @@ export function chatAnswer(identity: AnswerIdentity): AnswerFormat {
   const toolFrame = (choice: number, call: object) => frame(choice, { tool_calls: [call] })
 
   return {
+    ping: null,
     opening: () =>
       starts
         .map((s) => `${s}{"role":"assistant","content":"","refusal":null${contentEnd}`)

@@ -22,6 +22,7 @@ export function completionAnswer(identity: AnswerIdentity): AnswerFormat {
   const offsets = Array.from({ length: choices }, () => 0)
 
   return {
+    ping: null,
     opening: () => '',
     delta(choice, text, logprobs) {
       const offset = offsets[choice] ?? 0
