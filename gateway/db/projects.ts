@@ -79,7 +79,10 @@ export async function lockProject(
     `SELECT ${COLUMNS} FROM projects WHERE id = $1 FOR UPDATE`,
     [found.id],
   )
-  return rows[0] ? fromRow(rows[0]) : null
+  const [row] = rows
+  // Renamed meanwhile: whoever asked by name didn't mean this one.
+  if (row && row.id !== idOrName && row.name !== idOrName) return lockProject(transaction, idOrName)
+  return row ? fromRow(row) : null
 }
 
 /** Newest first. @param only the id of the one project that may be seen; undefined: all */
