@@ -114,6 +114,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     : NO_LIBRARY
   const declared = await openDeclared({
     file: settings.configFile,
+    // Beside what is kept, a container has the one folder that is mounted.
+    folders: ['.', dataDir],
     env: options.env,
     library,
     pool,

@@ -1,7 +1,7 @@
 // What is declared, put to work: the file watched, the tables followed, upstreams made, routes kept up to date.
 
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { makeUpstream } from '../backends/upstream/make.ts'
 import { ConfigFile } from './config-file.ts'
@@ -21,8 +21,10 @@ import type { StoredState } from './stored-declarations.ts'
 const STANDARD_FILE = 'headrace.yaml'
 
 export interface DeclaredOptions {
-  /** null: headrace.yaml of the working folder, where there is one */
+  /** null: headrace.yaml, where there is one */
   file: string | null
+  /** where it is looked for: the first that is there counts, whatever is in the others */
+  folders?: string[]
   env: Record<string, string | undefined>
   /** what is not declared */
   library: Routes
@@ -44,7 +46,7 @@ export interface Declared {
 
 /** @throws Error with everything that is wrong with the file */
 export async function openDeclared(options: DeclaredOptions): Promise<Declared> {
-  const { env, library, pool, keyring, logger } = options
+  const { library, pool, keyring, logger } = options
   await using opened = new AsyncDisposableStack()
   const upstreams = new Upstreams(makeUpstream)
   opened.defer(() => upstreams.close())
@@ -53,7 +55,7 @@ export async function openDeclared(options: DeclaredOptions): Promise<Declared> 
   const onDeclaration = sources.fromStore.bind(sources)
   const stored = await StoredDeclarations.open({ pool, keyring, logger, onDeclaration })
   opened.defer(() => stored.close())
-  const config = await openFile(options.file, env, sources, logger)
+  const config = await openFile(options, sources)
   opened.defer(() => config?.close())
 
   const deps = { pool, keyring, sources, stored }
@@ -69,13 +71,13 @@ export async function openDeclared(options: DeclaredOptions): Promise<Declared> 
 }
 
 async function openFile(
-  given: string | null,
-  env: DeclaredOptions['env'],
+  { file: given, folders = [], env, logger }: DeclaredOptions,
   sources: Sources,
-  logger: Logger,
 ): Promise<ConfigFile | null> {
-  const file = given ?? (existsSync(STANDARD_FILE) ? STANDARD_FILE : null)
-  if (file === null) return null
+  const standard = folders.map((folder) => join(folder, STANDARD_FILE))
+  const file = given ?? standard.find((path) => existsSync(path))
+  if (file === undefined) return null
+  logger.info({ file: resolve(file) }, 'upstreams and models are declared in a file')
   const onDeclaration = sources.fromFile.bind(sources)
   return ConfigFile.open({ file: resolve(file), env, logger, onDeclaration })
 }

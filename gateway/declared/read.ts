@@ -1,7 +1,7 @@
 // The text of headrace.yaml as a declaration, or everything that is wrong with it, each with its line.
 //
-// `${NAME}` and `${NAME:-default}` in values are replaced from the environment. What came from there may be a secret and is
-// never quoted.
+// `${NAME}` and `${NAME:-default}` in values are replaced from the environment, where a number is meant too. What came
+// from there may be a secret and is never quoted.
 //
 // Knows: YAML, variables, lines. Does not know: what a declaration may say, where the text comes from.
 
@@ -9,6 +9,8 @@ import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import type { Document } from 'yaml'
 
 import { problemsOf, written } from './check.ts'
+import { readFilled } from './filled-numbers.ts'
+import { DeclarationSchema } from './schema.ts'
 import type { Path } from './check.ts'
 import type { Declaration } from './schema.ts'
 
@@ -59,10 +61,13 @@ class Reader {
     }
     if (this.problems.length > 0) return null
     this.#substitute()
-    const declared = this.#plain()
+    const isSecret = (value: unknown) => this.#secret.has(value)
+    const declared = readFilled(this.#plain(), DeclarationSchema, isSecret, (value) =>
+      this.#secret.add(value),
+    )
     // An empty value in the place of a variable would only say the same again.
     if (this.problems.length > 0) return null
-    for (const { path, what } of problemsOf(declared, { isSecret: (it) => this.#secret.has(it) })) {
+    for (const { path, what } of problemsOf(declared, { isSecret })) {
       this.#problem(path, what)
     }
     // Checked just now.

@@ -117,7 +117,7 @@ export const SETTINGS = {
     name: 'HEADRACE_CONFIG',
     default: null,
     about:
-      'file that declares upstreams and models; without it `headrace.yaml`, where there is one',
+      'file that declares upstreams and models; without it `headrace.yaml` of the working folder, or else of the data folder',
     allowed: 'the path of a file',
     pattern: /^[^\0]+$/,
   }),

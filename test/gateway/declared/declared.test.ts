@@ -181,6 +181,25 @@ test('a request under way outlives the change of its upstream', async (t) => {
   assert.equal((await answer).choices[0]?.message.content, 'Hello')
 })
 
+test('without a name the file of the first folder that has one counts', async (t) => {
+  const [near, data, empty] = await Promise.all(
+    ['near', 'data', 'empty'].map((n) => makeFolder(t, n)),
+  )
+  const declared = (upstream: string) => `upstreams: { ${upstream}: { api: openai } }\n`
+  const library = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
+  const open = async (...folders: string[]) => {
+    const options = { ...withoutTables(t), file: null, folders, env: {}, library }
+    const opened = await openDeclared({ ...options, logger: recordLog().logger })
+    t.after(() => opened.close())
+    return opened.fileState()?.file ?? null
+  }
+  assert.equal(await open(empty!, data!), null)
+  await writeFile(join(data!, 'headrace.yaml'), declared('a'))
+  assert.equal(await open(empty!, data!), join(data!, 'headrace.yaml'))
+  await writeFile(join(near!, 'headrace.yaml'), declared('b'))
+  assert.equal(await open(near!, data!), join(near!, 'headrace.yaml'))
+})
+
 test('a broken file at the start is refused with all that is wrong', async (t) => {
   const file = join(await makeFolder(t), 'headrace.yaml')
   await writeFile(file, 'modles: {}\nupstreams: { a: { api: x } }\n')

@@ -97,6 +97,52 @@ test('a variable that is not set is named, and what comes from one is never show
   assert.ok(!told.join('\n').includes(SECRET))
 })
 
+test('a number may come from the environment where one is meant, and a text of digits stays one', () => {
+  const text = `upstreams:
+  a:
+    api: openai
+    key: \${DIGITS}
+    connect_ms: \${CONNECT}
+    stream_usage: \${USAGE:-false}
+models:
+  m:
+    targets:
+      - upstream: a
+        model: "\${DIGITS}"
+        weight: \${WEIGHT:-0.5}
+        price: { input: "\${PRICE}", output: 1 }
+`
+  const env = { DIGITS: '0123', CONNECT: ' 250', PRICE: '1e-3' }
+  const { upstreams, models } = readDeclaration(text, 'headrace.yaml', env)
+  const { key, connect_ms: connectMs, stream_usage: usage } = upstreams!['a']!
+  assert.deepEqual([key, connectMs, usage], ['0123', 250, false])
+  const [target] = models!['m']!.targets
+  assert.deepEqual(
+    [target!.model, target!.weight, target!.price],
+    ['0123', 0.5, { input: 0.001, output: 1 }],
+  )
+})
+
+test('what is no number, or one that is not allowed, is a problem with its line and without its value', () => {
+  const text = (weight: string) =>
+    `upstreams: { a: { api: openai } }\nmodels:\n  m: { targets: [{ upstream: a, model: x,\n    weight: ${weight} }] }\n`
+  for (const [value, words] of [
+    ['many-7391', 'must be number'],
+    ['-7391', 'must be >= 0'],
+    ['0x7391', 'must be number'],
+    ['Infinity', 'must be number'],
+  ] as const) {
+    const problems = problemsOf(text('"${N}"'), { N: value })
+    assert.equal(problems.length, 1)
+    assert.match(problems[0]!, /^line 4: models\.m\.targets\[0\]\.weight: /)
+    assert.ok(problems[0]!.includes(words), problems[0])
+    assert.ok(!problems[0]!.includes('7391'))
+  }
+  assert.deepEqual(problemsOf(text('"7"')), [
+    'line 4: models.m.targets[0].weight: must be number; got "7".',
+  ])
+})
+
 test('a file that is no YAML is said to be none, with the line', () => {
   assert.match(problemsOf('upstreams:\n  a: [\n')[0] ?? '', /^line \d: /)
   assert.match(problemsOf('- a\n')[0] ?? '', /must be object/)
