@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 
@@ -13,6 +14,7 @@ import { checkPortIsFree } from '../gateway/listening.ts'
 import { startGateway } from '../gateway/main.ts'
 import { createSocketFolder } from '../gateway/socket-folder.ts'
 import type { Lifetime } from './lifetime.ts'
+import type { Gateway } from '../gateway/main.ts'
 import type { Output } from './progress.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
 
@@ -28,6 +30,9 @@ export interface ServeOptions {
 }
 
 const ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+/** of a data folder that somebody else may fill */
+const POLL_MS = 2_000
 
 /** what the runtime has no use for, and what it is told otherwise */
 const KEPT_FROM_RUNTIME = [
@@ -63,7 +68,8 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   if (defaultModel === null || !runtime) {
     readiness.withoutLocal()
     stdout.write(welcome({ ...gateway, model: null }))
-    await once(signal, 'abort')
+    if (runtime) await followLibrary(gateway, logger, signal)
+    else await once(signal, 'abort')
     return
   }
   const bringing = { entry: ENTRY, env, settings, defaultModel, logger, stderr, gateway, signal }
@@ -76,6 +82,22 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   const isBundled = source.kind === 'bundled'
   stdout.write(welcome({ ...gateway, model: { version: version.id, precision, isBundled } }))
   await model.follow()
+}
+
+/** What others bring into the data folder can be served too. */
+async function followLibrary(
+  { readiness, models }: Gateway,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      readiness.withoutLocal((await models.listModels()).length)
+    } catch (error) {
+      logger.warn({ err: error }, "the library can't be read at the moment")
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {})
+  }
 }
 
 async function startOwnRuntime(

@@ -52,6 +52,8 @@ export class Readiness {
     progress: null,
     version: null,
   }
+  /** models of the library that would be loaded when they are asked for */
+  #libraryModels = 0
   #hasAnswered = false
   #isDraining = false
 
@@ -66,8 +68,12 @@ export class Readiness {
     if (this.#isDraining) return { ...DRAINING, ...has }
     const answering = declaredModels === 1 ? '1 model answers' : `${declaredModels} models answer`
     if (!this.#local) {
-      if (declaredModels === 0) return { ...UNDECLARED, ...has }
-      const detail = `${answering} over upstreams; there is no local one.`
+      if (declaredModels + this.#libraryModels === 0) return { ...UNDECLARED, ...has }
+      const library =
+        this.#libraryModels === 0
+          ? 'there is no local one'
+          : `${this.#libraryModels} of the library can be loaded`
+      const detail = `${answering} over upstreams; ${library}.`
       return { isReady: true, phase: 'ready', detail, progress: 1, ...has }
     }
     const { phase, detail, progress, version } = this.#local
@@ -92,9 +98,14 @@ export class Readiness {
     this.#local = { phase: 'ready', detail: `${version} answers.`, progress: 1, version }
   }
 
-  /** The server is to have no model of its own. */
-  withoutLocal() {
+  /**
+   * The server is to bring no model of its own.
+   *
+   * @param libraryModels that are there all the same, and a runtime to load them
+   */
+  withoutLocal(libraryModels = 0) {
     this.#local = null
+    this.#libraryModels = libraryModels
   }
 
   /** Whatever is told of the model later. */

@@ -44,6 +44,10 @@ test('a server without a model of its own is ready as soon as one is declared', 
   readiness.withoutLocal()
   assert.equal(readiness.report.isReady, false)
   assert.match(readiness.report.detail, /No model is declared/)
+  readiness.withoutLocal(1)
+  assert.equal(readiness.report.isReady, true)
+  assert.match(readiness.report.detail, /1 of the library can be loaded/)
+  readiness.withoutLocal()
   declared = 2
   assert.equal(readiness.report.isReady, true)
   assert.match(readiness.report.detail, /^2 models answer over upstreams/)

@@ -83,8 +83,10 @@ test('one command serves: it tells how far it is, then a key and a line to paste
   const runtime = await runtimeOf(dataDir)
   process.kill(runtime, 'SIGKILL')
   await server.says(/the runtime ended by itself/)
+  assert.equal((await fetch(`${url}/readyz`)).status, 503)
   let status = 0
   while (status !== 200) status = (await complete(url, key!)).status
+  while ((await fetch(`${url}/readyz`)).status !== 200) continue
 
   server.kill('SIGTERM')
   assert.equal(await server.ended, 0)
@@ -108,6 +110,19 @@ test('at SIGTERM a running stream ends as it should, a new request gets 503, and
   assert.match(await stream.text(), /data: \[DONE\]\n\n$/)
   assert.equal(await server.ended, 0)
   assert.deepEqual(await processesOf(dataDir), [])
+})
+
+test('without a model of its own a server loads those of the library when they are asked for', async (t) => {
+  const server = startHeadrace(t, ['serve'], {
+    env: { ...SETTINGS, HEADRACE_DATA_DIR: dataDir, HEADRACE_DEFAULT_MODEL: 'none' },
+  })
+  const [, url] = await server.says(/the gateway listens at (http:[^"]+)"/)
+  await server.says(/Model {2}none/)
+  let ready = await fetch(`${url}/readyz`)
+  while (ready.status !== 200) ready = await fetch(`${url}/readyz`)
+  assert.match(await ready.text(), /1 of the library can be loaded/)
+  const key = (await readFile(join(dataDir, 'admin-key'), 'utf8')).trim()
+  assert.equal((await complete(url!, key)).status, 200)
 })
 
 test('a port that is taken is said in one sentence, before anything is made', async (t) => {
