@@ -69,6 +69,7 @@ export class Metrics {
   readonly #prefill
   readonly #tokens
   readonly #keyLookups
+  readonly #strangersDropped
 
   constructor({ release, runtime, targets, declared, exchangeLog, limits }: MetricsOptions) {
     const registers = [this.#registry]
@@ -137,6 +138,11 @@ export class Metrics {
       name: 'headrace_key_lookups_total',
       help: 'Look-ups of API keys in the database. `failed`: it was away, and known keys went on from memory.',
       labelNames: ['result'],
+      registers,
+    })
+    this.#strangersDropped = new Counter({
+      name: 'headrace_strangers_dropped_total',
+      help: 'Requests with a wrong key, or none, that left no row in the exchange log: there is room for 100 a minute. A burst is somebody who tries keys, or a client with an old one.',
       registers,
     })
     exposeLog(registers, exchangeLog)
@@ -209,6 +215,10 @@ export class Metrics {
 
   keyLookedUp(result: 'found' | 'unknown' | 'failed') {
     this.#keyLookups.inc({ result })
+  }
+
+  strangerDropped() {
+    this.#strangersDropped.inc()
   }
 
   /** The text that Prometheus reads. A runtime that doesn't answer is a metric, not a failed scrape. */

@@ -7,6 +7,7 @@
 
 import { GatewayError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
+import { Strangers } from '../strangers.ts'
 import { readAsked } from './asked.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -16,13 +17,6 @@ export interface ExchangeLog {
   readonly hasRoom: boolean
   append(record: ExchangeRecord): void
 }
-
-/**
- * Rows in a minute for requests whose caller is not known: enough to see what comes, and no way for who has no key to
- * fill the table. The metrics count them all.
- */
-const MAX_STRANGERS_PER_MINUTE = 100
-const MINUTE_MS = 60_000
 
 export interface ExchangeDeps {
   exchangeLog: ExchangeLog
@@ -34,22 +28,15 @@ export interface ExchangeDeps {
 }
 
 export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: ExchangeDeps) {
-  let minuteMs = -Infinity
-  let strangers = 0
-  const hasRoomForStranger = () => {
-    if (now() - minuteMs >= MINUTE_MS) {
-      minuteMs = now()
-      strangers = 0
-    }
-    return ++strangers <= MAX_STRANGERS_PER_MINUTE
-  }
+  const onDropped = metrics.strangerDropped.bind(metrics)
+  const strangers = new Strangers({ logger: app.log, onDropped, now })
 
   app.addHook('onRequest', (request, reply, done) => {
     const route = request.routeOptions.url ?? request.url
     const exchange = new Exchange(request.id, request.method, route, now, (record) => {
       open.delete(exchange)
       metrics.closed(record)
-      if (isOfStranger(record) && !hasRoomForStranger()) return
+      if (isOfStranger(record) && !strangers.hasRoom()) return
       try {
         exchangeLog.append(record)
       } catch (error) {

@@ -48,6 +48,8 @@ test('ten thousand wrong keys keep no valid one out, and fill no table', async (
   assert.ok(during.served > 10, `${during.served} valid ones were served meanwhile`)
   const strangers = log.records.filter(({ callerName }) => callerName === null)
   assert.equal(strangers.length, MAX_ROWS)
+  const dropped = /^headrace_strangers_dropped_total (\d+)$/m.exec(await gateway.metrics.render())
+  assert.ok(Number(dropped?.[1]) > 0)
   for (const table of ['api_keys', 'audit_log']) {
     const { rows } = await pool.query<{ count: string }>(`SELECT count(*) FROM ${table}`)
     assert.equal(rows[0]?.count, '1', table)
