@@ -198,22 +198,34 @@ async function passOn(
     'x-headrace-attempts': exchange.attempts.length,
     'x-headrace-overhead-ms': exchange.began().toFixed(1),
   })
-  const bytes = Readable.from(watched(answer.body, exchange, attempt), { objectMode: false })
-  return reply.send(bytes)
+  const onOver = () => {
+    attempt.close()
+    // An upstream may answer before it has read all; its client has to be able to read that.
+    body.upload?.drop()
+  }
+  const bytes = watched(answer.body, exchange, attempt, onOver)
+  return reply.send(Readable.from(bytes, { objectMode: false }))
 }
 
 /** Whoever reads the log shall see why an answer broke off, and not just that it did. */
-async function* watched(body: AsyncIterable<Buffer>, exchange: Exchange, limits: TimeLimits) {
+async function* watched(
+  body: AsyncIterable<Buffer>,
+  exchange: Exchange,
+  limits: TimeLimits,
+  onOver: () => void,
+) {
   try {
     for await (const bytes of body) {
       limits.progressed()
+      limits.hold()
       yield bytes
+      limits.release()
     }
   } catch (error) {
     exchange.failed(error instanceof GatewayError ? error : internalError(error))
     throw error
   } finally {
-    limits.close()
+    onOver()
   }
 }
 

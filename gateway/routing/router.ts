@@ -57,7 +57,9 @@ export class Router {
           if (event.type !== 'started') {
             if (attempt.progressed()) yield { type: 'routed', target }
           }
+          attempt.hold()
           yield event
+          attempt.release()
         }
         attempt.ended()
         return
@@ -141,6 +143,16 @@ class Attempting {
     this.#health.answered(ms)
     this.#tell(ms, null, null)
     return true
+  }
+
+  /** An event goes to whoever reads the answer … */
+  hold() {
+    this.#limits.hold()
+  }
+
+  /** … and was read. */
+  release() {
+    this.#limits.release()
   }
 
   ended() {

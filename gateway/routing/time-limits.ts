@@ -1,7 +1,8 @@
 // The time that one attempt gets: for its first delta, between two of them, and for the whole answer.
 //
 // One timer for whichever of the first two runs, refreshed by each delta, and one for the whole. What runs out aborts
-// the attempt's signal with the error that the backend then throws.
+// the attempt's signal with the error that the backend then throws. While a delta is with its reader nobody is late but
+// the reader: a client that reads slowly is no stall of what it reads.
 //
 // Knows: timers and signals. Does not know: targets, retries.
 
@@ -15,6 +16,9 @@ export class TimeLimits {
   readonly #total: NodeJS.Timeout | undefined
   #pace: NodeJS.Timeout | undefined
   #hasBegun = false
+  #isHeld = false
+  /** the time between two deltas ran out while the reader had one */
+  #isOverdue = false
 
   constructor(timeouts: Timeouts, outer: AbortSignal) {
     this.#timeouts = timeouts
@@ -46,6 +50,19 @@ export class TimeLimits {
     this.#pace = this.#after(this.#timeouts.stallMs, 'stalled: nothing more came')
   }
 
+  /** A delta goes to its reader … */
+  hold() {
+    this.#isHeld = true
+  }
+
+  /** … who wants the next. */
+  release() {
+    this.#isHeld = false
+    if (!this.#isOverdue) return
+    this.#isOverdue = false
+    this.#pace?.refresh()
+  }
+
   close() {
     clearTimeout(this.#pace)
     clearTimeout(this.#total)
@@ -56,9 +73,14 @@ export class TimeLimits {
 
   #after(ms: number | undefined, what: string): NodeJS.Timeout | undefined {
     if (ms === undefined) return undefined
-    return setTimeout(() => {
+    const timer: NodeJS.Timeout = setTimeout(() => {
+      if (this.#isHeld && timer === this.#pace) {
+        this.#isOverdue = true
+        return
+      }
       const message = `What answers for this model ${what} within ${ms} ms.`
       this.#abort.abort(new GatewayError('upstream_timeout', message))
     }, ms)
+    return timer
   }
 }

@@ -34,6 +34,13 @@ async function ask(route: Route, { router, signal, stickyKey }: Asked = {}) {
   return { said, error, attempts }
 }
 
+const OPTIONS = {
+  signal: new AbortController().signal,
+  stickyKey: null,
+  onAsk: () => {},
+  onAttempt: () => {},
+}
+
 const codeOf = (error: unknown) => (error instanceof GatewayError ? error.code : error)
 
 test('who answers is said before the first delta', async () => {
@@ -109,6 +116,26 @@ test('no first token in time is a failure that a fallback mends; a stall behind 
   const stalled = await ask(routeTo([stuck], { fallbacks: [target('b', ['answer'])] }))
   assert.deepEqual(stalled.said, ['stuck@1', 'delta'])
   assert.equal(codeOf(stalled.error), 'upstream_timeout')
+})
+
+test('a client that reads slowly is no stall of what it reads', async () => {
+  const router = new Router()
+  const a = target('a', [1, 1], { timeouts: { stallMs: 20 } })
+  const answer = router.answer(routeTo([a]), QUESTION, OPTIONS)
+  let events = 0
+  for await (const _event of answer) {
+    events++
+    if (events === 2) await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+  assert(events > 3)
+
+  const stuck = target('stuck', [1, 5_000], { timeouts: { stallMs: 20 } })
+  const read = async () => {
+    for await (const _event of router.answer(routeTo([stuck]), QUESTION, OPTIONS)) {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+  }
+  await assert.rejects(read(), { code: 'upstream_timeout' })
 })
 
 test('the whole answer has a limit of its own', async () => {
