@@ -19,6 +19,7 @@ import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/e
 import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { chatRoutes } from './routes/chat.ts'
@@ -201,6 +202,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminProjectRoutes(administration, { pool, onChange })
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })
+    adminExportRoutes(administration, { pool })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

@@ -12,7 +12,7 @@ export interface ExchangeFilter {
   version?: string
   /** id or name */
   caller?: string
-  /** id */
+  /** id or name */
   project?: string
   endUser?: string
   session?: string
@@ -41,7 +41,10 @@ export function whereOf(filter: ExchangeFilter): Condition {
   add(filter.model, (place) => `model = ${place}`)
   add(filter.version, (place) => `version = ${place}`)
   add(filter.caller, (place) => `(caller_id::text = ${place} OR caller_name = ${place})`)
-  add(filter.project, (place) => `project_id::text = ${place}`)
+  add(
+    filter.project,
+    (place) => `project_id IN (SELECT id FROM projects WHERE ${place} IN (id::text, name))`,
+  )
   add(filter.endUser, (place) => `end_user = ${place}`)
   add(filter.session, (place) => `session = ${place}`)
   add(filter.conversation, (place) => `conversation_id::text = ${place}`)

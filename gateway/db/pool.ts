@@ -42,3 +42,9 @@ export function createPool(connection: Connection, logger: Logger): Pool {
   })
   return pool
 }
+
+/** Where its connections lead, for a thread that makes connections of its own. */
+export function connectionOf({ options }: Pool): Connection {
+  const { connectionString, host, port, user, password, database, options: more } = options
+  return { connectionString, host, port, user, password, database, options: more }
+}

@@ -18,12 +18,11 @@ export interface ClosedDaysOptions {
   withBodies: boolean
   /** milliseconds since 1970 */
   nowMs: number
-  onExported?: (manifest: Manifest) => void
 }
 
 const DAY_MS = 24 * 60 * 60_000
 /** Rows are written within seconds; a gateway that was away from PostgreSQL for longer is what generations are for. */
-const GRACE_MS = 60 * 60_000
+export const GRACE_MS = 60 * 60_000
 /**
  * A day is exported again for late rows only so long: by then retention may have taken rows out of it, and what is at
  * the destination must not lose them.
@@ -31,11 +30,15 @@ const GRACE_MS = 60 * 60_000
 const LATE_DAYS = 7
 
 /**
+ * Yields the manifest of each day that was exported.
+ *
  * @returns false where another gateway is at it
  * @throws what went wrong with a day; those before it are done
  */
-export async function exportClosedDays(options: ClosedDaysOptions): Promise<boolean> {
-  const { pool, destination, withBodies, nowMs, onExported } = options
+export async function* exportClosedDays(
+  options: ClosedDaysOptions,
+): AsyncGenerator<Manifest, boolean> {
+  const { pool, destination, withBodies, nowMs } = options
   const lock = await lockExports(pool)
   if (!lock) return false
   try {
@@ -55,7 +58,7 @@ export async function exportClosedDays(options: ClosedDaysOptions): Promise<bool
       // What was counted before the rows were read: what came meanwhile makes it due again, and nothing is missed.
       const exported = { destination: destination.name, day, generation, rows, requests }
       await recordExportedDay(pool, exported)
-      onExported?.(manifest)
+      yield manifest
     }
     return true
   } finally {

@@ -110,7 +110,7 @@ export function signatureOf({ method, url, headers, names, at, region }: Signed)
   const hmac = (key: string | Buffer, text: string) =>
     createHmac('sha256', key).update(text).digest()
   const key = scope.split('/').reduce<string | Buffer>(hmac, `AWS4${SECRET_ACCESS_KEY}`)
-  return hmac(key as Buffer, `AWS4-HMAC-SHA256\n${at}\n${scope}\n${digest}`).toString('hex')
+  return hmac(key, `AWS4-HMAC-SHA256\n${at}\n${scope}\n${digest}`).toString('hex')
 }
 
 function encode(segment: string): string {

@@ -25,14 +25,15 @@ const at = (time: string) => new Date(`2026-10-${time}Z`)
 
 function exporter(pool: Pool, destination: Destination) {
   const exported: string[] = []
-  const pass = (now: string) =>
-    exportClosedDays({
-      pool,
-      destination,
-      withBodies: false,
-      nowMs: at(now).getTime(),
-      onExported: ({ day, generation }) => exported.push(`${day} ${generation}`),
-    })
+  const pass = async (now: string) => {
+    const nowMs = at(now).getTime()
+    const days = exportClosedDays({ pool, destination, withBodies: false, nowMs })
+    for (;;) {
+      const { done, value } = await days.next()
+      if (done) return value
+      exported.push(`${value.day} ${value.generation}`)
+    }
+  }
   return { exported, pass }
 }
 

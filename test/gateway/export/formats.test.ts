@@ -59,7 +59,7 @@ test('Parquet read by DuckDB has the counts and sums of the tables', async (t) =
   assert.ok(Math.abs(Number(of?.['ms']) - Number(rows[0]?.['ms'])) < 1e-3)
   for (const name of ['oldest', 'newest']) {
     const read = new Date(`${String(of?.[name]).replace(' ', 'T')}:00`)
-    assert.equal(read.getTime(), (rows[0]?.[name] as Date).getTime(), name)
+    assert.equal(read.getTime(), (rows[0]![name] as Date).getTime(), name)
   }
 })
 
