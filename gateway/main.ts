@@ -17,10 +17,12 @@ import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
+import { connectionOf } from './db/pool.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
+import { ScheduledExport } from './export/scheduled-export.ts'
 import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
@@ -142,6 +144,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const cache = new ResponseCache({ store, logger })
   started.defer(() => cache.close())
   const admission = new Admission(settings.maxConcurrent)
+  const scheduledExport =
+    settings.exportUrl === null
+      ? undefined
+      : await ScheduledExport.start({
+          exportUrl: settings.exportUrl,
+          withBodies: settings.exportBodies === 'yes',
+          env: options.env,
+          connection: connectionOf(pool),
+          logger,
+        })
+  if (scheduledExport) started.use(scheduledExport)
   const metrics = new Metrics({
     release,
     runtime,
@@ -149,6 +162,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     declared,
     exchangeLog,
     limits: { limits, admission, cache },
+    exports: scheduledExport,
   })
   started.defer(() => metrics.close())
   const app = await buildApp({

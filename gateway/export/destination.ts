@@ -31,18 +31,8 @@ export interface Destination {
   close(): Promise<void>
 }
 
-export const EXPORT_URL_RULE = 'file:///path/of/a/folder, or s3://bucket/prefix'
-
-/** @returns undefined where it is neither */
-export function readExportUrl(text: string): string | undefined {
-  const url = URL.parse(text)
-  if (!url || url.search || url.hash || url.username || url.password) return undefined
-  if (url.protocol === 'file:') return url.host === '' ? text : undefined
-  const isBucket = url.protocol === 's3:' && /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.host)
-  return isBucket ? text : undefined
-}
-
 /**
+ * @param exportUrl file:///path or s3://bucket/prefix
  * @param env for a bucket: AWS_ACCESS_KEY_ID and so on
  * @throws Error that says which of them is missing
  */

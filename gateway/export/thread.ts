@@ -1,7 +1,7 @@
 // Exports in a thread of their own: rows become columns, and columns bytes, where no request waits for it.
 //
 // The thread makes connections of its own. It is asked for one piece after the other and is one piece ahead, so that
-// whoever reads slowly is waited for; and it ends with whoever stops reading.
+// whoever reads slowly is waited for.
 
 import { Worker } from 'node:worker_threads'
 
@@ -35,31 +35,36 @@ export type Reply =
 const MAX_HEAP_MB = 1024
 const MAIN = new URL('thread-main.ts', import.meta.url)
 
-/** As exportExchanges(). */
+/** As exportExchanges(). @param signal ends it at once */
 export function exportInThread(
   connection: Connection,
   request: ExportRequest,
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, ExportEnd> {
-  return runInThread(connection, { kind: 'stream', request })
+  return runInThread({ connection, job: { kind: 'stream', request } }, signal)
 }
 
-/** As exportClosedDays(), to where the URL leads. */
+/** As exportClosedDays(), to where the URL leads. @param signal ends it at once */
 export function exportClosedDaysInThread(
   connection: Connection,
   options: ClosedDaysJob,
+  signal: AbortSignal,
 ): AsyncGenerator<Manifest, boolean> {
-  return runInThread(connection, { kind: 'closed-days', options })
+  return runInThread({ connection, job: { kind: 'closed-days', options } }, signal)
 }
 
 async function* runInThread<Piece, End>(
-  connection: Connection,
-  job: Job,
+  workerData: ThreadData,
+  signal: AbortSignal,
 ): AsyncGenerator<Piece, End> {
-  const workerData: ThreadData = { connection, job }
+  signal.throwIfAborted()
   const worker = new Worker(MAIN, {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
   })
+  // Whoever waits for its next piece is told that it ended.
+  const onAbort = () => void worker.terminate()
+  signal.addEventListener('abort', onAbort)
   try {
     for (;;) {
       const reply = await ask(worker)
@@ -70,6 +75,7 @@ async function* runInThread<Piece, End>(
       yield result.value
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     await worker.terminate()
   }
 }

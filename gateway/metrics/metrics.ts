@@ -12,10 +12,12 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 import { exposeDeclared } from './declared-metrics.ts'
 import { EngineMetrics } from './engine-metrics.ts'
+import { exposeExports } from './export-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
 import { exposeLog } from './log-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { DeclaredStates } from './declared-metrics.ts'
+import type { ExportSource } from './export-metrics.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { LimitSources } from './limit-metrics.ts'
 import type { LogSource } from './log-metrics.ts'
@@ -32,6 +34,8 @@ export interface MetricsOptions {
   declared?: DeclaredStates
   exchangeLog: LogSource
   limits: LimitSources
+  /** absent: no days are exported */
+  exports?: ExportSource
 }
 
 // Users feel differences under 300 ms, so that is where the buckets are.
@@ -71,7 +75,8 @@ export class Metrics {
   readonly #keyLookups
   readonly #strangersDropped
 
-  constructor({ release, runtime, targets, declared, exchangeLog, limits }: MetricsOptions) {
+  constructor(options: MetricsOptions) {
+    const { release, runtime, targets, declared, exchangeLog, limits } = options
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#loopDelay.enable()
@@ -167,6 +172,7 @@ export class Metrics {
     this.#engines = runtime && new EngineMetrics(runtime, registers)
     this.targets = new TargetMetrics(registers, targets)
     if (declared) exposeDeclared(registers, declared)
+    if (options.exports) exposeExports(registers, options.exports)
     exposeLimits(registers, limits)
   }
 

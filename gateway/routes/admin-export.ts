@@ -23,8 +23,6 @@ import type { App } from '../request.ts'
 /** Each is a thread and a connection, and PostgreSQL has other work. */
 const MAX_AT_ONCE = 2
 
-const NOTHING: ExportEnd = { rows: 0, lastId: null, hasMore: false }
-
 const Query = Type.Object(
   {
     format: Type.Optional(
@@ -103,16 +101,16 @@ export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
           `${MAX_AT_ONCE} exports run already, as many as may at once. Try again when one has ended.`,
         )
       }
-      const pieces = exportInThread(connectionOf(pool), exported)
       running++
+      const left = new AbortController()
       reply.raw.once('close', () => {
         running--
-        // Whoever left ends the thread; for all others it has ended.
-        void pieces.return(NOTHING)
+        left.abort()
       })
       if (exported.withBodies) await recordExportOfTexts(pool, actorOf(request), exported)
 
-      let end = NOTHING
+      const pieces = exportInThread(connectionOf(pool), exported, left.signal)
+      let end: ExportEnd = { rows: 0, lastId: null, hasMore: false }
       const first = await pieces.next()
       async function* bytes() {
         for (let piece = first; ; piece = await pieces.next()) {

@@ -84,3 +84,12 @@ export function readRuntimeUrl(given: string): string | undefined {
   const isPlain = url?.pathname === '/' && !url.search && !url.hash && !url.username
   return url?.protocol === 'http:' && isPlain ? given : undefined
 }
+
+/** A folder, or a bucket that speaks S3. What opens it is in the environment, and never in its address. */
+export function readExportUrl(given: string): string | undefined {
+  const url = URL.parse(given)
+  if (!url || url.search || url.hash || url.username || url.password) return undefined
+  if (url.protocol === 'file:') return url.host === '' ? given : undefined
+  const isBucket = url.protocol === 's3:' && /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(url.host)
+  return isBucket ? given : undefined
+}

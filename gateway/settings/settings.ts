@@ -11,6 +11,7 @@ import {
   claim,
   oneOf,
   readDefaultModel,
+  readExportUrl,
   readRuntimeUrl,
   readRuntimeUrls,
   secret,
@@ -187,6 +188,20 @@ export const SETTINGS = {
     default: 'drop',
     about: 'when that is full: `drop` new exchanges from the log, or `refuse` new requests',
     values: ['drop', 'refuse'],
+  }),
+  exportUrl: {
+    name: 'HEADRACE_EXPORT_URL',
+    default: null,
+    about: 'where exchanges of days that are over go, for a warehouse; see [exports](exports.md)',
+    allowed: 'file:///path/of/a/folder or s3://bucket/prefix, without credentials',
+    isSecret: true,
+    read: readExportUrl,
+  } satisfies Setting<string, null>,
+  exportBodies: oneOf<'yes' | 'no'>({
+    name: 'HEADRACE_EXPORT_BODIES',
+    default: 'no',
+    about: 'whether their prompts and answers go there too: `yes` or `no`',
+    values: ['yes', 'no'],
   }),
   drainMs: whole({
     name: 'HEADRACE_DRAIN_MS',

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { openDestination, readExportUrl } from '../../../gateway/export/destination.ts'
+import { openDestination } from '../../../gateway/export/destination.ts'
+import { readExportUrl } from '../../../gateway/settings/setting-kinds.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, signatureOf, startS3 } from '../../support/s3.ts'
 
