@@ -22,8 +22,10 @@ export interface DatabaseCommandDeps {
   stdout: Output
 }
 
-/** Runs a command's work and writes what it returns. */
-export type WithDatabase = (work: (pool: Pool, actor: Actor) => Promise<string>) => Promise<void>
+/** Runs a command's work and writes what it returns; null: it has said everything itself. */
+export type WithDatabase = (
+  work: (pool: Pool, actor: Actor) => Promise<string | null>,
+) => Promise<void>
 
 /** a server that is being started has its database up by then */
 const PATIENCE_MS = 15_000
@@ -34,7 +36,8 @@ export function withDatabase(deps: DatabaseCommandDeps): WithDatabase {
     const settings = deps.loadSettings()
     await using parts = new AsyncDisposableStack()
     const { pool } = await reachDatabase(settings, deps.createLogger(settings), parts)
-    deps.stdout.write(`${await work(pool, { id: null, name: userName(), via: 'command_line' })}\n`)
+    const said = await work(pool, { id: null, name: userName(), via: 'command_line' })
+    if (said !== null) deps.stdout.write(`${said}\n`)
   }
 }
 

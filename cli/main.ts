@@ -2,6 +2,8 @@
 //
 // 0 done, 1 it failed, 2 the command or the settings make no sense.
 
+import { pipeline } from 'node:stream/promises'
+
 import { CommanderError } from 'commander'
 
 import { createProgram } from './program.ts'
@@ -16,6 +18,7 @@ const program = createProgram({
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
+  writeBytes: (chunks) => pipeline(chunks, process.stdout, { end: false }),
   setExitCode: (code) => {
     process.exitCode = code
   },

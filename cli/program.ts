@@ -10,6 +10,7 @@ import { Command } from 'commander'
 
 import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
+import { exportCommand } from './export.ts'
 import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
@@ -25,6 +26,8 @@ export interface ProgramDeps {
   env: NodeJS.ProcessEnv
   stdout: Output
   stderr: Output
+  /** to the standard output, no faster than it is read */
+  writeBytes(chunks: AsyncIterable<Uint8Array>): Promise<void>
   setExitCode(code: number): void
 }
 
@@ -95,6 +98,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(keysCommand(database))
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))
+  program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
   for (const command of withSubcommands(program)) {
     command
       .exitOverride()

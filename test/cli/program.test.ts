@@ -12,6 +12,7 @@ const DEPS = {
   env: {},
   stdout: silent,
   stderr: silent,
+  writeBytes: () => Promise.resolve(),
   setExitCode: () => {},
 }
 
