@@ -1,6 +1,6 @@
 // A bucket that speaks S3's API as the place that days are exported to: Amazon's, MinIO's, Google's, R2's.
 //
-// Four requests are all that is needed, so there is no SDK here: requests are signed by aws4fetch (Signature Version 4)
+// Three requests are all that is needed, so there is no SDK here: requests are signed by aws4fetch (Signature Version 4)
 // and sent as every other request of this gateway is. A file's digest is part of what is signed, so that what arrives
 // damaged is refused; no file is larger than what one request may carry (5 GiB).
 //

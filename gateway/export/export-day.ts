@@ -45,11 +45,11 @@ const FILE_ROWS = 500_000
 const FILE_BYTES = 256 * 1024 * 1024
 
 /** `2026-11-20` @param day since 1970, UTC */
-export function dateOf(day: number): string {
+function dateOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10)
 }
 
-export function folderOf(day: number): string {
+function folderOf(day: number): string {
   return `exchanges/day=${dateOf(day)}`
 }
 

@@ -41,6 +41,6 @@ function jsonOf(value: ExportValue, kind: ColumnKind): string {
 }
 
 /** Line ends between the parts of a JSON text are allowed there, and would end our line. */
-export function oneLine(json: string): string {
+function oneLine(json: string): string {
   return /[\n\r]/.test(json) ? json.replace(/[\n\r]/g, ' ') : json
 }

@@ -86,7 +86,7 @@ async function ask(worker: Worker): Promise<Reply> {
   worker.once('message', resolve)
   worker.once('error', reject)
   worker.once('exit', onExit)
-  worker.postMessage('next')
+  worker.postMessage('next', [])
   try {
     return await promise
   } finally {
