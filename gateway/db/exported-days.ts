@@ -21,11 +21,13 @@ export interface ClosedDay {
 }
 
 const DAY_MS = 24 * 60 * 60_000
+/** One row of a clock that stood at 1970 must not make twenty thousand quiet days. */
+const MOST_DAYS = 400
 /** any number, the same in every gateway: "export" in ASCII */
 const LOCK = '111567956832884'
 
 /**
- * Days that have ended, from the oldest with rows on, in their order.
+ * Days that have ended, from the oldest with rows on, in their order; 400 at most.
  * @param nowMs days that end after it are not closed
  */
 export async function closedDays(
@@ -35,9 +37,9 @@ export async function closedDays(
 ): Promise<ClosedDay[]> {
   const known = await knownRange(db)
   if (!known) return []
-  const first = dayOf(known.sinceMs)
-  // A quiet day is a day too: whoever waits for its manifest gets one.
   const last = dayOf(nowMs) - 1
+  // A quiet day is a day too: whoever waits for its manifest gets one.
+  const first = Math.max(dayOf(known.sinceMs), last - MOST_DAYS)
   if (last < first) return []
   const { rows } = await db.query<Record<'day' | 'requests', string> & { exported: string | null }>(
     `SELECT series.day, coalesce(hours.requests, 0) AS requests, exported_days.requests AS exported

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
@@ -14,7 +15,7 @@ import { insertExchanges } from '../support/exported.ts'
 import { makeFolder } from '../support/folder.ts'
 import { defer } from '../support/lasting.ts'
 import { recordLog } from '../support/logger.ts'
-import { runHeadrace } from '../support/process.ts'
+import { runHeadrace, startHeadrace } from '../support/process.ts'
 
 async function startDatabase(t: TestContext) {
   const dataDir = await makeFolder(t)
@@ -71,6 +72,37 @@ test('the standard output is the file alone, and says beside it how far it goes'
   const none = await run('--output', '-', '--from', '2027-01-01', '--format', 'csv')
   assert.match(none.stdout, /^id,started_at,.*\r\n$/)
   assert.equal(none.stderr, 'There is nothing to export.\n')
+})
+
+test('a gateway that is told where to exports what is over, and its metrics say so', async (t) => {
+  const dataDir = await makeFolder(t)
+  const { logger } = recordLog()
+  const lock = await lockDataFolder(dataDir, 'server')
+  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
+  const { pool, ...database } = await openPool(server.connection, logger)
+  await insertExchanges(pool, new Date('2026-10-05T10:00:00.000Z'), 30)
+  await database[Symbol.asyncDispose]()
+  await server.stop()
+  lock.release()
+
+  const folder = await makeFolder(t)
+  const gateway = startHeadrace(t, ['gateway'], {
+    env: {
+      HEADRACE_DATA_DIR: dataDir,
+      HEADRACE_PORT: '0',
+      HEADRACE_EXPORT_URL: pathToFileURL(folder).href,
+      // Nobody is there, and nobody is asked.
+      RUNTIME_URLS: 'http://127.0.0.1:9',
+    },
+  })
+  const [, url = ''] = await gateway.says(/the gateway listens at (http:\/\/\S+?)[\s"]/)
+  await gateway.says(/2026-10-05 is exported/)
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  assert.match(metrics, /^headrace_export_days_total [1-9]/m)
+  assert.match(metrics, /^headrace_export_failures_total 0$/m)
+  gateway.kill('SIGTERM')
+  assert.equal(await gateway.ended, 0)
+  assert.ok((await readdir(join(folder, 'exchanges'))).includes('day=2026-10-05'))
 })
 
 test('what makes no sense is told before anything is done', async (t) => {

@@ -1,6 +1,7 @@
 // Exports read back by who would read them: the same rows, counts and sums as in the tables.
 
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { TestContext } from 'node:test'
 
+import { readPages } from '../../../gateway/db/export-pages.ts'
 import { exportExchanges } from '../../../gateway/export/export-stream.ts'
 import { exchangeTables, insertExchanges, openDuckdb } from '../../support/exported.ts'
 import { makeFolder } from '../../support/folder.ts'
@@ -226,6 +228,21 @@ test('a long export holds a few pages, or a group of rows, and not more', async 
     assert.ok(bytes > (format === 'jsonl' ? 50_000_000 : 1_000_000), `${bytes} bytes`)
     assert.ok(most < 30 * 2 ** 20, `${format}: ${most} bytes were held`)
   }
+})
+
+test('texts are read by their size, whatever their number is', async (t) => {
+  const pool = await exchangeTables(t, postgres)
+  await insertExchanges(pool, NOON, 12, { withBodies: true })
+  const answer = randomBytes(500_000).toString('hex')
+  await pool.query('UPDATE exchange_bodies SET answer = ARRAY[$1]', [answer])
+  const pages = []
+  const options = { filter: {}, after: null, withBodies: true, limit: null }
+  for await (const page of readPages(pool, options)) pages.push(page)
+  assert.ok(pages.every((page) => page.length <= 3))
+  assert.deepEqual(
+    pages.flat().map((row) => row['answer']),
+    Array(12).fill([answer]),
+  )
 })
 
 /** What is in use; what merely waits to be collected is no growth. */
