@@ -82,10 +82,10 @@ export function exportCommand(deps: ExportCommandDeps): Command {
     )
     .action((flags: ExportFlags) =>
       run(async (pool, actor) => {
-        const { format, from: since, to: until, after = null, limit = null } = flags
+        const { format, from, to, after = null, limit = null } = flags
         const filter = filterOf(flags)
         if (flags.bodies) {
-          const exported = { format, since, until, after, limit, filter }
+          const exported = { format, from, to, after, limit, filter }
           await recordExportOfTexts(pool, actor, exported)
         }
         return flags.output === '-'
@@ -104,11 +104,11 @@ function filterOf(flags: ExportFlags): ExportFilter {
 
 /** What was written goes to standard error: standard output is the file. */
 async function writeStream(pool: Pool, flags: ExportFlags, deps: ExportCommandDeps): Promise<null> {
-  const { format, from: since, to: until, after = null, limit = null } = flags
+  const { format, from, to, after = null, limit = null } = flags
   const { exportExchanges } = await import('../gateway/export/export-stream.ts')
   const pieces = exportExchanges(pool, {
     format,
-    filter: { ...filterOf(flags), since, until },
+    filter: { ...filterOf(flags), from, to },
     after,
     limit,
     withBodies: flags.bodies === true,
@@ -130,7 +130,7 @@ function said(end: ExportEnd | null): string {
 }
 
 async function writeFolder(pool: Pool, flags: ExportFlags, stderr: Output): Promise<string> {
-  const { format, from: since, to: until, output, again, keepFormulas } = flags
+  const { format, from, to, output, again, keepFormulas } = flags
   const { openFolder } = await import('../gateway/export/destination.ts')
   const { exportDays } = await import('../gateway/export/export-days.ts')
   const destination = await openFolder(output)
@@ -141,8 +141,8 @@ async function writeFolder(pool: Pool, flags: ExportFlags, stderr: Output): Prom
     withBodies: flags.bodies === true,
     keepFormulas,
     filter: filterOf(flags),
-    since,
-    until,
+    from,
+    to,
     isAgain: again === true,
   })
   let rows = 0

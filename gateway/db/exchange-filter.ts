@@ -4,9 +4,9 @@
 
 export interface ExchangeFilter {
   /** from this time on */
-  since?: Date
+  from?: Date
   /** before this time */
-  until?: Date
+  to?: Date
   /** as it answered, not as it was asked for */
   model?: string
   version?: string

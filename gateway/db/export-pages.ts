@@ -41,8 +41,8 @@ export async function* readPages(
 ): AsyncGenerator<ExportRow[], void> {
   const known = await knownRange(db)
   if (!known) return
-  const sinceMs = Math.max(filter.since?.getTime() ?? 0, known.sinceMs, after ? timeOfId(after) : 0)
-  const untilMs = Math.min(filter.until?.getTime() ?? Infinity, known.untilMs)
+  const sinceMs = Math.max(filter.from?.getTime() ?? 0, known.sinceMs, after ? timeOfId(after) : 0)
+  const untilMs = Math.min(filter.to?.getTime() ?? Infinity, known.untilMs)
   let left = limit ?? Infinity
   let last = after
   let windowMs = FIRST_WINDOW_MS

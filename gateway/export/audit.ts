@@ -7,8 +7,8 @@ import type { Queryable } from '../db/pool.ts'
 
 interface ExportedTexts {
   format: string
-  since?: Date
-  until?: Date
+  from?: Date
+  to?: Date
   after: string | null
   limit: number | null
   filter: ExportFilter

@@ -29,9 +29,9 @@ export interface DayOptions extends FormatOptions {
   day: number
   filter?: ExportFilter
   /** not all of the day, but from here on */
-  since?: Date
+  from?: Date
   /** not all of the day, but up to here */
-  until?: Date
+  to?: Date
   /** asked before anything is written there; whoever throws leaves what is in force there as it is */
   mayWrite?: () => Promise<void>
   fileRows?: number
@@ -65,8 +65,8 @@ export async function readManifest(
 /** @returns the manifest that is in force now */
 export async function exportDay(options: DayOptions): Promise<Manifest> {
   const { db, destination, day, format, withBodies, filter = {} } = options
-  const since = new Date(Math.max(day * DAY_MS, options.since?.getTime() ?? 0))
-  const until = new Date(Math.min((day + 1) * DAY_MS, options.until?.getTime() ?? Infinity))
+  const from = new Date(Math.max(day * DAY_MS, options.from?.getTime() ?? 0))
+  const to = new Date(Math.min((day + 1) * DAY_MS, options.to?.getTime() ?? Infinity))
   const folder = folderOf(day)
   const old = await readManifest(destination, day)
   const generation = (old?.generation ?? 0) + 1
@@ -74,7 +74,7 @@ export async function exportDay(options: DayOptions): Promise<Manifest> {
   const totals = new Totals()
   const workshop = await openWorkshop(destination.workshop)
   await using files = new DayFiles(options, { folder, generation, workshop })
-  const pages = { filter: { ...filter, since, until }, after: null, withBodies, limit: null }
+  const pages = { filter: { ...filter, from, to }, after: null, withBodies, limit: null }
   for await (const page of readPages(db, pages)) {
     totals.add(page)
     await files.add(page)
@@ -86,8 +86,8 @@ export async function exportDay(options: DayOptions): Promise<Manifest> {
     exported_at: new Date().toISOString(),
     format,
     with_bodies: withBodies,
-    since: since.toISOString(),
-    until: until.toISOString(),
+    from: from.toISOString(),
+    to: to.toISOString(),
     filter,
     rows: totals.rows,
     first_id: totals.firstId,

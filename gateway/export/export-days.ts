@@ -27,9 +27,9 @@ export async function* exportDays(options: DaysOptions): AsyncGenerator<DayResul
   const { db, destination, isAgain } = options
   const known = await knownRange(db)
   if (!known) return
-  const sinceMs = Math.max(known.sinceMs, options.since?.getTime() ?? 0)
-  const untilMs = Math.min(known.untilMs, options.until?.getTime() ?? Infinity)
-  for (let day = dayOf(sinceMs); day * DAY_MS < untilMs; day++) {
+  const fromMs = Math.max(known.sinceMs, options.from?.getTime() ?? 0)
+  const toMs = Math.min(known.untilMs, options.to?.getTime() ?? Infinity)
+  for (let day = dayOf(fromMs); day * DAY_MS < toMs; day++) {
     const old = isAgain ? null : await readManifest(destination, day)
     if (old && isWhat(old, options, day)) yield { manifest: old, isKept: true }
     else yield { manifest: await exportDay({ ...options, day }), isKept: false }
@@ -37,14 +37,14 @@ export async function* exportDays(options: DaysOptions): AsyncGenerator<DayResul
 }
 
 function isWhat(manifest: Manifest, options: DaysOptions, day: number): boolean {
-  const { since, until, format, withBodies, filter = {} } = options
-  const untilMs = Math.min((day + 1) * DAY_MS, until?.getTime() ?? Infinity)
+  const { from, to, format, withBodies, filter = {} } = options
+  const toMs = Math.min((day + 1) * DAY_MS, to?.getTime() ?? Infinity)
   return (
     manifest.format === format &&
     manifest.with_bodies === withBodies &&
-    Date.parse(manifest.since) === Math.max(day * DAY_MS, since?.getTime() ?? 0) &&
-    Date.parse(manifest.until) === untilMs &&
-    Date.parse(manifest.exported_at) >= untilMs + GRACE_MS &&
+    Date.parse(manifest.from) === Math.max(day * DAY_MS, from?.getTime() ?? 0) &&
+    Date.parse(manifest.to) === toMs &&
+    Date.parse(manifest.exported_at) >= toMs + GRACE_MS &&
     isDeepStrictEqual(manifest.filter, JSON.parse(JSON.stringify(filter)))
   )
 }

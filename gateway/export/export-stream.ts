@@ -10,7 +10,7 @@ import type { ExchangeFilter } from '../db/exchange-filter.ts'
 import type { Queryable } from '../db/pool.ts'
 
 /** What rows have to be, beside when they began. */
-export type ExportFilter = Omit<ExchangeFilter, 'since' | 'until'>
+export type ExportFilter = Omit<ExchangeFilter, 'from' | 'to'>
 
 export interface ExportRequest extends FormatOptions {
   filter: ExchangeFilter

@@ -28,9 +28,9 @@ export interface Manifest {
   format: Format
   with_bodies: boolean
   /** rows from this time on */
-  since: string
+  from: string
   /** rows before this time */
-  until: string
+  to: string
   /** what else rows had to be; empty: all rows */
   filter: ExportFilter
   rows: number

@@ -1,4 +1,4 @@
-// Which exchanges are meant, in the query of an address: `?since=…&model=…`.
+// Which exchanges are meant, in the query of an address: `?from=…&model=…`.
 
 import { Type } from 'typebox'
 
@@ -8,8 +8,8 @@ import type { ExchangeFilter } from '../../db/exchange-filter.ts'
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 
 export const FILTER_QUERY = {
-  since: text('From this time on, such as 2027-01-31T00:00:00Z.'),
-  until: text('Before this time.'),
+  from: text('From this time on, such as 2027-01-31T00:00:00Z.'),
+  to: text('Before this time.'),
   model: text('That answered.'),
   version: text('That answered: name@number.'),
   caller: text('Id or name.'),
@@ -30,8 +30,8 @@ export type FilterQuery = { [Name in keyof typeof FILTER_QUERY]?: string }
 
 /** @throws GatewayError where a time is none */
 export function readFilter({
-  since,
-  until,
+  from,
+  to,
   end_user: endUser,
   tag,
   ...rest
@@ -40,7 +40,7 @@ export function readFilter({
     ...rest,
     endUser,
     tags: tag === undefined ? undefined : [tag],
-    since: since === undefined ? undefined : readTime(since, 'since'),
-    until: until === undefined ? undefined : readTime(until, 'until'),
+    from: from === undefined ? undefined : readTime(from, 'from'),
+    to: to === undefined ? undefined : readTime(to, 'to'),
   }
 }

@@ -206,10 +206,10 @@ test('filters and times choose the rows', async (t) => {
   assert.equal(await count({ caller: 'caller 3' }), 100)
   assert.equal(await count({ outcome: 'failed' }), 64)
   assert.equal(await count({ version: 'guide@1', tags: ['team'] }), 116)
-  const since = new Date(NOON.getTime() + 10_000)
-  const until = new Date(NOON.getTime() + 20_000)
-  assert.equal(await count({ since, until }), 10)
-  assert.equal(await count({ since: new Date('2027-01-01T00:00:00Z') }), 0)
+  const from = new Date(NOON.getTime() + 10_000)
+  const to = new Date(NOON.getTime() + 20_000)
+  assert.equal(await count({ from, to }), 10)
+  assert.equal(await count({ from: new Date('2027-01-01T00:00:00Z') }), 0)
 })
 
 test('a long export holds a few pages, or a group of rows, and not more', async (t) => {
