@@ -103,10 +103,13 @@ export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
       }
       running++
       const left = new AbortController()
-      reply.raw.once('close', () => {
+      const onClose = () => {
         running--
         left.abort()
-      })
+      }
+      // Whoever left before this line closes nothing any more.
+      if (reply.raw.destroyed) onClose()
+      else reply.raw.once('close', onClose)
       if (exported.withBodies) await recordExportOfTexts(pool, actorOf(request), exported)
 
       const pieces = exportInThread(connectionOf(pool), exported, left.signal)

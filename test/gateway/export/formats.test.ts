@@ -65,6 +65,25 @@ test('Parquet read by DuckDB has the counts and sums of the tables', async (t) =
   }
 })
 
+test('CSV and JSON lines read by DuckDB have the counts and sums of the tables', async (t) => {
+  const ask = await openDuckdb(t)
+  if (!ask) return
+  const pool = await exchangeTables(t, postgres)
+  await insertExchanges(pool, NOON, 5_000)
+  const csv = await exportTo(t, pool, { format: 'csv' })
+  const jsonl = await exportTo(t, pool, { format: 'jsonl' })
+  const sums = (source: string) => `
+    SELECT count(*) AS "rows", count(DISTINCT id) AS ids, sum(prompt_tokens) AS prompt,
+      sum(cost_usd::decimal(18, 9)) AS usd, count(tags) AS tagged, count(completion_tokens) AS answered
+    FROM ${source}`
+  const { rows } = await pool.query<Record<string, unknown>>(sums('exchanges'))
+  const expected = Object.values(rows[0] ?? {}).map(Number)
+  for (const source of [`read_csv('${csv}')`, `read_json('${jsonl}')`]) {
+    const [read = {}] = await ask(sums(source))
+    assert.deepEqual(Object.values(read).map(Number), expected, source)
+  }
+})
+
 test('Parquet has types that need no telling', async (t) => {
   const ask = await openDuckdb(t)
   if (!ask) return
