@@ -260,7 +260,7 @@ test('texts are read by their size, whatever their number is', async (t) => {
   assert.ok(pages.every((page) => page.length <= 3))
   assert.deepEqual(
     pages.flat().map((row) => row['answer']),
-    Array(12).fill([answer]),
+    Array.from({ length: 12 }, () => [answer]),
   )
 })
 
