@@ -39,7 +39,7 @@ export async function closedDays(
   if (!known) return []
   const last = dayOf(nowMs) - 1
   // A quiet day is a day too: whoever waits for its manifest gets one.
-  const first = Math.max(dayOf(known.sinceMs), last - MOST_DAYS)
+  const first = Math.max(dayOf(known.startMs), last - MOST_DAYS)
   if (last < first) return []
   const { rows } = await db.query<Record<'day' | 'requests', string> & { exported: string | null }>(
     `SELECT series.day, coalesce(hours.requests, 0) AS requests, exported_days.requests AS exported

@@ -27,8 +27,8 @@ export async function* exportDays(options: DaysOptions): AsyncGenerator<DayResul
   const { db, destination, isAgain } = options
   const known = await knownRange(db)
   if (!known) return
-  const fromMs = Math.max(known.sinceMs, options.from?.getTime() ?? 0)
-  const toMs = Math.min(known.untilMs, options.to?.getTime() ?? Infinity)
+  const fromMs = Math.max(known.startMs, options.from?.getTime() ?? 0)
+  const toMs = Math.min(known.endMs, options.to?.getTime() ?? Infinity)
   for (let day = dayOf(fromMs); day * DAY_MS < toMs; day++) {
     const old = isAgain ? null : await readManifest(destination, day)
     if (old && isWhat(old, options, day)) yield { manifest: old, isKept: true }

@@ -19,7 +19,6 @@ export interface ScheduledExportOptions {
   now?: () => number
   intervalMs?: number
   retryMs?: number
-  runPass?: typeof exportClosedDaysInThread
 }
 
 /** A day is an hour late anyway: its grace. */
@@ -88,9 +87,8 @@ export class ScheduledExport implements AsyncDisposable {
   /** @returns false where another gateway was at it */
   async #runPass(signal: AbortSignal): Promise<boolean> {
     const { exportUrl, env, withBodies, connection, logger, now = Date.now } = this.#options
-    const { runPass = exportClosedDaysInThread } = this.#options
     const job = { exportUrl, env: awsOf(env), withBodies, nowMs: now() }
-    const pass = runPass(connection, job, signal)
+    const pass = exportClosedDaysInThread(connection, job, signal)
     for (;;) {
       const { done, value } = await pass.next()
       if (done) {
