@@ -53,7 +53,7 @@ export function copyTexts(values: readonly string[] | null): string {
 export function copyJson(value: unknown): string {
   if (value === null || value === undefined) return NULL
   const json = JSON.stringify(value)
-  return withoutHalves(json).replaceAll('\\', '\\\\')
+  return json.includes('\\') ? withoutHalves(json).replaceAll('\\', '\\\\') : json
 }
 
 /**

@@ -9,6 +9,8 @@
 //
 // Knows: columns. Does not know: when rows are written, where they wait.
 
+import { setImmediate } from 'node:timers/promises'
+
 import type pg from 'pg'
 
 import { copyFlag, copyInto, copyJson, copyNumber, copyText, copyTexts, NULL } from './copy.ts'
@@ -122,6 +124,8 @@ interface Lines {
 }
 
 const ID_CHARACTERS = 36
+/** a few tenths of a millisecond */
+const RECORDS_AT_ONCE = 32
 
 /**
  * Writes them in the transaction that is open.
@@ -132,7 +136,7 @@ export async function writeExchanges(
   heading: Heading,
   payloads: readonly Buffer[],
 ): Promise<void> {
-  const lines = takeApart(heading, payloads)
+  const lines = await takeApart(heading, payloads)
   await copyInto(client, 'exchanges', heading.exchanges, Buffer.concat(lines.rows))
   if (lines.bodies.length > 0) {
     await copyInto(client, 'exchange_bodies', heading.bodies, Buffer.concat(lines.bodies))
@@ -168,7 +172,10 @@ export function timeOf(payload: Buffer): number {
   return timeOfId(idOf(payload))
 }
 
-function takeApart({ exchanges: columns }: Heading, payloads: readonly Buffer[]): Lines {
+async function takeApart(
+  { exchanges: columns }: Heading,
+  payloads: readonly Buffer[],
+): Promise<Lines> {
   const places = HOUR_COLUMNS.map((name) => columns.indexOf(name))
   const lines: Lines = {
     rows: [],
@@ -176,7 +183,9 @@ function takeApart({ exchanges: columns }: Heading, payloads: readonly Buffer[])
     systemPrompts: new Map(),
     hours: new HourSums(),
   }
-  for (const payload of payloads) {
+  for (const [at, payload] of payloads.entries()) {
+    // Requests are answered in between.
+    if (at % RECORDS_AT_ONCE === RECORDS_AT_ONCE - 1) await setImmediate()
     const rowEnd = payload.indexOf(10)
     const bodiesEnd = payload.indexOf(10, rowEnd + 1)
     lines.rows.push(payload.subarray(0, rowEnd + 1))

@@ -32,6 +32,7 @@ test('the OpenAPI document describes every route', async (t) => {
   assert.equal(document.openapi, '3.1.0')
   assert.deepEqual(Object.keys(document.paths).sort(), [
     '/admin/audit',
+    '/admin/export',
     '/admin/keys',
     '/admin/keys/{key}',
     '/admin/keys/{key}/rotate',
