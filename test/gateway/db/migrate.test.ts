@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { cp, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import test from 'node:test'
 
 import { migrate, MIGRATIONS_FOLDER, MigrationError } from '../../../gateway/db/migrate.ts'
+import { sumSpend } from '../../../gateway/db/spend.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { usePostgres } from '../../support/postgres.ts'
+import type { SpendQuestion } from '../../../gateway/db/spend.ts'
 
 const postgres = usePostgres()
 
@@ -56,4 +58,25 @@ test('a migration that fails leaves nothing of itself or of those before it', as
     'SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema()',
   )
   assert.deepEqual(rows, [])
+})
+
+test('what was logged and spent before there were days is still there', async (t) => {
+  const pool = await postgres.pool(t)
+  const before = await makeFolder(t)
+  await cp(MIGRATIONS_FOLDER, before, {
+    recursive: true,
+    filter: (path) => !path.endsWith('.sql') || basename(path) < '0009',
+  })
+  await migrate(pool, before)
+  await pool.query(`
+    INSERT INTO exchanges (id, started_at, closed_at, method, route, streamed, total_ms, outcome, status)
+    VALUES (gen_random_uuid(), now(), now(), 'POST', '/v1/completions', false, 1, 'completed', 200);
+    INSERT INTO spend (exchange_id, at, key_id, model, version, prompt_tokens, cached_tokens, completion_tokens, cost_usd)
+    SELECT gen_random_uuid(), '2026-03-01T10:30:00Z', 'key-1', 'guide', 'guide@1', 3, 1, 4, 0.5 FROM generate_series(1, 2)`)
+  await migrate(pool)
+  const { rows: logged } = await pool.query('SELECT route FROM exchanges_before_days')
+  assert.equal(logged.length, 1)
+  const march = { from: new Date('2026-03-01'), to: new Date('2026-04-01') }
+  const questions: SpendQuestion[] = [{ owner: 'key', id: 'key-1', ...march }]
+  assert.deepEqual(await sumSpend(pool, questions), [{ tokens: 14, usd: 1 }])
 })
