@@ -65,46 +65,103 @@ const USUAL_ANSWER_TOKENS = 1_024
 /** Where that is most of the limit, as much as leaves room for others. */
 const USUAL_SHARE = 1 / 4
 
+/** A claim of everybody with these limits, but for how much this request asks. */
+type Standard = {
+  [Kind in Claim['kind']]: Omit<Extract<Claim, { kind: Kind }>, 'amount'>
+}[Claim['kind']]
+
 /** @returns none for whoever has no limits */
 export function claimsOf(caller: Caller, need: Need, nowMs: number): Claim[] {
-  const owners = [
-    ...(caller.id === null ? [] : [{ owner: 'key' as const, ...caller, ownerId: caller.id }]),
-    ...(caller.project
-      ? [{ owner: 'project' as const, ...caller.project, ownerId: caller.project.id }]
-      : []),
+  const { id, name, limits, project } = caller
+  const standards = [
+    ...(id === null ? NONE : standardsOf('key', id, name, limits, nowMs)),
+    ...(project ? standardsOf('project', project.id, project.name, project.limits, nowMs) : NONE),
   ]
-  const amounts = lazyAmounts(need, owners)
+  const amounts = lazyAmounts(need, standards)
   const claims: Claim[] = []
-  for (const { owner, ownerId, name, limits } of owners) {
-    const common = (limitName: keyof Limits, suffix: string, unit = 1) => ({
-      key: `${owner}:${ownerId}:${suffix}`,
-      limitName,
-      owner,
-      ownerId,
-      ownerName: name,
-      limit: Math.round((limits[limitName] ?? 0) * unit),
-    })
-    const { requestsPerMinute, tokensPerMinute, concurrentRequests } = limits
-    if (requestsPerMinute !== undefined) {
-      const about = common('requestsPerMinute', 'requests')
-      claims.push({ ...about, kind: 'window', amount: 1, windowMs: MINUTE_MS })
-    }
-    if (need.isKept) continue
-    if (tokensPerMinute !== undefined) {
-      const about = common('tokensPerMinute', 'tokens')
-      claims.push({ ...about, kind: 'window', amount: amounts().tokens, windowMs: MINUTE_MS })
-    }
-    if (concurrentRequests !== undefined) {
-      claims.push({ ...common('concurrentRequests', 'held'), kind: 'held', amount: 1 })
-    }
-    for (const { limitName, unit, period } of BUDGETS) {
-      if (limits[limitName] === undefined) continue
-      const { name, fromMs, toMs } = period(nowMs)
-      const about = common(limitName, `${unit}:${name}`, unit === 'usd' ? NANO_DOLLARS : 1)
-      claims.push({ ...about, kind: 'budget', amount: amounts()[unit], unit, fromMs, toMs })
-    }
+  for (const standard of standards) {
+    if (need.isKept && standard.limitName !== 'requestsPerMinute') continue
+    claims.push({ ...standard, amount: amountOf(standard, amounts) })
   }
   return claims
+}
+
+const NONE: readonly Standard[] = []
+
+interface Remembered {
+  standards: readonly Standard[]
+  id: string
+  name: string
+  day: Period
+  month: Period
+}
+
+/** Callers are remembered between their requests, and their claims with them: names of counters are written once a day. */
+const remembered = new WeakMap<Limits, Remembered>()
+
+function standardsOf(
+  owner: 'key' | 'project',
+  ownerId: string,
+  name: string,
+  limits: Limits,
+  nowMs: number,
+): readonly Standard[] {
+  const [day, month] = [dayAt(nowMs), monthAt(nowMs)]
+  const known = remembered.get(limits)
+  if (known?.day === day && known.month === month && known.id === ownerId && known.name === name) {
+    return known.standards
+  }
+  const standards = [...writeStandards(owner, ownerId, name, limits, { day, month })]
+  remembered.set(limits, { standards, id: ownerId, name, day, month })
+  return standards
+}
+
+function* writeStandards(
+  owner: 'key' | 'project',
+  ownerId: string,
+  ownerName: string,
+  limits: Limits,
+  periods: { day: Period; month: Period },
+): Generator<Standard> {
+  const common = (limitName: keyof Limits, suffix: string, unit = 1) => ({
+    key: `${owner}:${ownerId}:${suffix}`,
+    limitName,
+    owner,
+    ownerId,
+    ownerName,
+    limit: Math.round((limits[limitName] ?? 0) * unit),
+  })
+  const { requestsPerMinute, tokensPerMinute, concurrentRequests } = limits
+  if (requestsPerMinute !== undefined) {
+    yield { ...common('requestsPerMinute', 'requests'), kind: 'window', windowMs: MINUTE_MS }
+  }
+  if (tokensPerMinute !== undefined) {
+    yield { ...common('tokensPerMinute', 'tokens'), kind: 'window', windowMs: MINUTE_MS }
+  }
+  if (concurrentRequests !== undefined) {
+    yield { ...common('concurrentRequests', 'held'), kind: 'held' }
+  }
+  for (const { limitName, unit, period } of BUDGETS) {
+    if (limits[limitName] === undefined) continue
+    const { name, fromMs, toMs } = periods[period]
+    const about = common(limitName, `${unit}:${name}`, unit === 'usd' ? NANO_DOLLARS : 1)
+    yield { ...about, kind: 'budget', unit, fromMs, toMs }
+  }
+}
+
+function amountOf({ limitName }: Standard, amounts: () => Amounts): number {
+  switch (limitName) {
+    case 'requestsPerMinute':
+    case 'concurrentRequests':
+      return 1
+    case 'tokensPerMinute':
+    case 'dailyTokens':
+    case 'monthlyTokens':
+      return amounts().tokens
+    case 'dailyUsd':
+    case 'monthlyUsd':
+      return amounts().usd
+  }
 }
 
 /** What a claim has to be charged with, now that the request is over. */
@@ -124,17 +181,28 @@ export function actualOf(claim: Claim, tokens: number, costUsd: number): number 
   }
 }
 
-function lazyAmounts(need: Need, owners: { limits: Limits }[]) {
-  let amounts: { tokens: number; usd: number } | null = null
+interface Amounts {
+  tokens: number
+  /** billionths of a dollar */
+  usd: number
+}
+
+const COUNTS_TOKENS: ReadonlySet<keyof Limits> = new Set([
+  'tokensPerMinute',
+  'dailyTokens',
+  'monthlyTokens',
+])
+
+function lazyAmounts(need: Need, standards: readonly Standard[]): () => Amounts {
+  let amounts: Amounts | null = null
   return () => {
     if (amounts) return amounts
     const { maxTokens, price } = need
     const promptTokens = need.promptTokens()
-    const tightest = Math.min(
-      ...owners.flatMap(({ limits: { tokensPerMinute, dailyTokens, monthlyTokens } }) =>
-        [tokensPerMinute, dailyTokens, monthlyTokens].filter((limit) => limit !== undefined),
-      ),
-    )
+    let tightest = Infinity
+    for (const { limitName, limit } of standards) {
+      if (COUNTS_TOKENS.has(limitName)) tightest = Math.min(tightest, limit)
+    }
     const usual = Math.min(USUAL_ANSWER_TOKENS, Math.floor(tightest * USUAL_SHARE))
     const completionTokens = maxTokens ?? usual
     const usd = costOf({ promptTokens, completionTokens }, price)
@@ -162,8 +230,8 @@ function monthOf(nowMs: number): Period {
   return { name, fromMs: Date.UTC(year, month), toMs: Date.UTC(year, month + 1) }
 }
 
-/** The period of the last time asked is nearly always that of the next: dates are written once, not eight times a request. */
-function remembered(periodOf: (nowMs: number) => Period): (nowMs: number) => Period {
+/** The period of the last time asked is nearly always that of the next: dates are written once. */
+function lastOf(periodOf: (nowMs: number) => Period): (nowMs: number) => Period {
   let last: Period | null = null
   return (nowMs) => {
     if (last && nowMs >= last.fromMs && nowMs < last.toMs) return last
@@ -172,12 +240,12 @@ function remembered(periodOf: (nowMs: number) => Period): (nowMs: number) => Per
   }
 }
 
-const day = remembered(dayOf)
-const month = remembered(monthOf)
+const dayAt = lastOf(dayOf)
+const monthAt = lastOf(monthOf)
 
 const BUDGETS = [
-  { limitName: 'dailyUsd', unit: 'usd', period: day },
-  { limitName: 'monthlyUsd', unit: 'usd', period: month },
-  { limitName: 'dailyTokens', unit: 'tokens', period: day },
-  { limitName: 'monthlyTokens', unit: 'tokens', period: month },
+  { limitName: 'dailyUsd', unit: 'usd', period: 'day' },
+  { limitName: 'monthlyUsd', unit: 'usd', period: 'month' },
+  { limitName: 'dailyTokens', unit: 'tokens', period: 'day' },
+  { limitName: 'monthlyTokens', unit: 'tokens', period: 'month' },
 ] as const
