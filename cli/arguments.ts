@@ -10,7 +10,7 @@ import type { LimitsPatch, TagsPatch } from '../gateway/dialects/admin/fields.ts
 import type { Page } from '../gateway/db/page.ts'
 
 /** What `none`, `never` and `all` are read as: commander would make an empty text of null. */
-export const NOTHING = Symbol('nothing')
+const NOTHING = Symbol('nothing')
 export type OrNothing<T> = T | typeof NOTHING
 
 export function orNull<T>(value: OrNothing<T> | undefined): T | null | undefined {
@@ -44,6 +44,15 @@ export function readExpiry(text: string): OrNothing<string> {
   throw new InvalidArgumentError(
     'Allowed are a time such as 2027-01-31 or 2027-01-31T12:00:00Z, a while from now such as 30d, and never.',
   )
+}
+
+/** A point in time. */
+export function readTime(text: string): Date {
+  if (/^\d{4}-/.test(text)) {
+    const time = readExpiry(text)
+    if (time !== NOTHING) return new Date(time)
+  }
+  throw new InvalidArgumentError('Allowed is a time such as 2027-01-31 or 2027-01-31T12:00:00Z.')
 }
 
 /** nothing for `none` */

@@ -1,10 +1,10 @@
 // `headrace audit`: who changed what.
 
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 
 import { listChanges } from '../gateway/db/audit.ts'
 import { auditBody } from '../gateway/dialects/admin/audit.ts'
-import { addPageOptions, moreRows, NOTHING, pageOf, readExpiry } from './arguments.ts'
+import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { AuditEntry } from '../gateway/db/audit.ts'
@@ -42,14 +42,6 @@ export function auditCommand(deps: DatabaseCommandDeps): Command {
         return table(rows) + moreRows(hasMore, rows.at(-1)?.entryId)
       }),
     )
-}
-
-function readTime(text: string): Date {
-  if (/^\d{4}-/.test(text)) {
-    const time = readExpiry(text)
-    if (time !== NOTHING) return new Date(time)
-  }
-  throw new InvalidArgumentError('Allowed is a time such as 2027-01-31 or 2027-01-31T12:00:00Z.')
 }
 
 function table(entries: AuditEntry[]): string {

@@ -9,7 +9,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { recordExportOfTexts } from '../gateway/export/audit.ts'
 import { FORMATS } from '../gateway/export/format.ts'
-import { readExpiry, NOTHING } from './arguments.ts'
+import { readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import type { Pool } from '../gateway/db/pool.ts'
 import type { ExportEnd, Format } from '../gateway/export/format.ts'
@@ -159,14 +159,6 @@ async function writeFolder(pool: Pool, flags: ExportFlags, stderr: Output): Prom
   }
   const more = kept > 0 ? `; days that were there already: ${kept}` : ''
   return `${rows} exchanges of ${written} days are in ${output}${more}.`
-}
-
-function readTime(text: string): Date {
-  if (/^\d{4}-/.test(text)) {
-    const time = readExpiry(text)
-    if (time !== NOTHING) return new Date(time)
-  }
-  throw new InvalidArgumentError('Allowed is a time such as 2027-01-31 or 2027-01-31T12:00:00Z.')
 }
 
 function readRows(text: string): number {

@@ -11,6 +11,7 @@ import { Command } from 'commander'
 import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
 import { exportCommand } from './export.ts'
+import { feedbackCommand } from './feedback.ts'
 import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
@@ -99,6 +100,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
+  program.addCommand(feedbackCommand(database))
   for (const command of withSubcommands(program)) {
     command
       .exitOverride()

@@ -10,22 +10,30 @@ import type { FastifyBaseLogger } from 'fastify'
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
 import { errorBody } from './dialects/openai/error.ts'
 import { admitRequests } from './plugins/admission.ts'
+import { FeedbackDesk } from './feedback/desk.ts'
+import { Pace } from './feedback/pace.ts'
+import { RecentExchanges } from './feedback/recent-exchanges.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
 import { tellDatabaseAway } from './plugins/database-away.ts'
 import { documentRoutes } from './plugins/docs.ts'
 import { drainOnClose, refuseWhileDraining } from './plugins/draining.ts'
 import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/errors.ts'
+import { offerFeedbackTokens } from './plugins/feedback-token.ts'
 import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
+import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
+import { adminScoreRoutes } from './routes/admin-scores.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { completionRoutes } from './routes/completions.ts'
 import { declaredRoutes } from './routes/declared.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
+import { endUserFeedbackRoutes } from './routes/end-user-feedback.ts'
+import { feedbackRoutes } from './routes/feedback.ts'
 import { healthRoutes } from './routes/health.ts'
 import { keptResponseRoutes } from './routes/kept-responses.ts'
 import { messageRoutes } from './routes/messages.ts'
@@ -38,6 +46,8 @@ import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
 import type { Exchange } from './exchange.ts'
+import type { FeedbackSpool } from './feedback/spool.ts'
+import type { FeedbackTokens } from './feedback/tokens.ts'
 import type { Admission } from './limits/admission.ts'
 import type { Limits } from './limits/limits.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
@@ -74,6 +84,7 @@ export interface AppDeps {
   pool: Pool
   exchangeLog: ExchangeLog
   responses: KeptResponses
+  feedback: { tokens: FeedbackTokens; spool: Pick<FeedbackSpool, 'append'> }
   routes: Routes
   /** absent: nothing is declared by the admin API */
   declared?: DeclaredDeps
@@ -99,6 +110,9 @@ export interface AppDeps {
 
 /** for a request to arrive whole; generous for a long prompt on a slow line, and an end for who sends byte by byte */
 const REQUEST_TIMEOUT_MS = 120_000
+
+/** A click is one; an hour's work of a server that relays its users' is some ten a second. */
+const FEEDBACK_PER_MINUTE = { ofEndUser: 20, ofCaller: 1_200 }
 
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
@@ -163,14 +177,26 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     onLookup: metrics.keyLookedUp.bind(metrics),
     logger: app.log,
   })
+  const recent = new RecentExchanges()
+  const { tokens, spool } = deps.feedback
+  const desk = new FeedbackDesk({ pool, recent, spool, now })
+  const feedback = {
+    desk,
+    tokens,
+    pace: {
+      callers: new Pace(FEEDBACK_PER_MINUTE.ofCaller, now),
+      endUsers: new Pace(FEEDBACK_PER_MINUTE.ofEndUser, now),
+    },
+  }
   const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
 
   app.register((answers: App, _options, done) => {
-    recordExchanges(answers, { exchangeLog, metrics, open, now })
+    recordExchanges(answers, { exchangeLog, recent, metrics, open, now })
     if (settings.refusesUnlogged) refuseUnlogged(answers, exchangeLog)
     refuseWhileDraining(answers, readiness)
     authenticate(answers, identities)
     admitRequests(answers, admission)
+    offerFeedbackTokens(answers, tokens)
     chatRoutes(answers, answerDeps)
     completionRoutes(answers, answerDeps)
     responseRoutes(answers, { ...answerDeps, responses, now })
@@ -193,6 +219,17 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     authenticate(listings, identities)
     modelRoutes(listings, { routes })
     keptResponseRoutes(listings, { responses })
+    listings.register((logged: App, _options, done) => {
+      tellDatabaseAway(logged)
+      feedbackRoutes(logged, feedback)
+      done()
+    })
+    done()
+  })
+  app.register((endUsers: App, _options, done) => {
+    refuseWhileDraining(endUsers, readiness)
+    tellDatabaseAway(endUsers)
+    endUserFeedbackRoutes(endUsers, feedback)
     done()
   })
   app.register((administration: App, _options, done) => {
@@ -203,6 +240,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })
     adminExportRoutes(administration, { pool })
+    adminFeedbackRoutes(administration, { pool, desk })
+    adminScoreRoutes(administration, { pool, now })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

@@ -65,6 +65,11 @@ const ERRORS = {
   conversation_too_long: refused(400),
   response_not_cancellable: refused(400),
   response_store_unavailable: unavailable('refused', 1),
+  // exchanges that are logged, and what is said of them
+  exchange_not_found: refused(404),
+  completion_not_found: refused(404),
+  feedback_not_found: refused(404),
+  score_not_found: refused(404),
   // the caller
   invalid_api_key: refused(401),
   expired_api_key: refused(401),

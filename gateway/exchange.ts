@@ -217,6 +217,11 @@ export class Exchange {
     this.#record.attempts.push(attempt)
   }
 
+  /** whom the caller asked for */
+  get endUser(): string | null {
+    return this.#record.endUser
+  }
+
   /** what was asked last; null where nobody was */
   get version(): string | null {
     return this.#record.version

@@ -23,6 +23,7 @@ import { findProjectOfCallers } from './db/projects.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { ScheduledExport } from './export/scheduled-export.ts'
+import { openFeedback } from './feedback/open.ts'
 import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
@@ -95,6 +96,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
   })
   started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))
+  const keyring = new Keyring(settings.secretKeys ?? [])
+  const feedback = await openFeedback({ pool, dataDir, keyring, logger })
+  started.defer(() => feedback.close())
   const ttlMs = settings.responsesTtlDays * DAY_MS
   const responses = new KeptResponses({ db: pool, ttlMs, logger })
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
@@ -121,7 +125,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     env: options.env,
     library,
     pool,
-    keyring: new Keyring(settings.secretKeys ?? []),
+    keyring,
     logger,
   })
   started.defer(() => declared.close())
@@ -186,6 +190,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pool,
     exchangeLog,
     responses,
+    feedback,
     readiness,
     metrics,
     router,

@@ -6,7 +6,7 @@
 //
 // Knows: keys, texts. Does not know: whose secrets they are, where they are kept.
 
-import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
 
 const FORMAT = 'v1'
 const KEY_BYTES = 32
@@ -63,6 +63,12 @@ export class Keyring {
     } catch (cause) {
       throw new SecretError('This secret was changed, or belongs to something else.', { cause })
     }
+  }
+
+  /** @returns a key of its own for each key, the newest first, from which nothing follows for any other purpose */
+  derive(purpose: string): Buffer[] {
+    // HKDF (RFC 5869); the keys are random already, so that there is nothing for a salt to do.
+    return this.#keys.map(({ key }) => Buffer.from(hkdfSync('sha256', key, '', purpose, KEY_BYTES)))
   }
 }
 

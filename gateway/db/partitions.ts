@@ -3,7 +3,7 @@
 // UUIDv7 (RFC 9562, 5.7) has the milliseconds since 1970 in its first 48 bits.
 
 import { inTransaction } from './transaction.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, Queryable } from './pool.ts'
 
 /** Tables that are partitioned by UTC day, and by nothing else. */
 export const DAILY_TABLES = ['exchanges', 'exchange_bodies'] as const
@@ -31,6 +31,17 @@ export function dayOf(ms: number): number {
 /** `20261121` */
 function nameOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')
+}
+
+/** @returns when the oldest day begins whose exchanges are there; null where there are none */
+export async function findOldestDay(db: Queryable): Promise<Date | null> {
+  const { rows } = await db.query<{ day: string | null }>(
+    `SELECT to_char(to_date(min(right(child.relname, 8)), 'YYYYMMDD'), 'YYYY-MM-DD') AS day
+     FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
+     WHERE inhparent = to_regclass('exchanges')`,
+  )
+  const day = rows[0]?.day
+  return day ? new Date(`${day}T00:00:00Z`) : null
 }
 
 /**

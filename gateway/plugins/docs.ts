@@ -27,7 +27,12 @@ export async function documentRoutes(app: App, release: string) {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Headrace', version: release },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer' },
+          feedbackToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        },
+      },
     },
   })
   await app.register(swaggerUi, {

@@ -9,6 +9,7 @@ import { GatewayError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
 import { Strangers } from '../strangers.ts'
 import { readAsked } from './asked.ts'
+import type { RecentExchanges } from '../feedback/recent-exchanges.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { App } from '../request.ts'
@@ -20,6 +21,7 @@ export interface ExchangeLog {
 
 export interface ExchangeDeps {
   exchangeLog: ExchangeLog
+  recent: Pick<RecentExchanges, 'remember'>
   metrics: Metrics
   /** those that have not closed */
   open: Set<Exchange>
@@ -27,7 +29,8 @@ export interface ExchangeDeps {
   now: () => number
 }
 
-export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: ExchangeDeps) {
+export function recordExchanges(app: App, deps: ExchangeDeps) {
+  const { exchangeLog, recent, metrics, open, now } = deps
   const onDropped = metrics.strangerDropped.bind(metrics)
   const strangers = new Strangers({ logger: app.log, onDropped, now })
 
@@ -37,6 +40,7 @@ export function recordExchanges(app: App, { exchangeLog, metrics, open, now }: E
       open.delete(exchange)
       metrics.closed(record)
       if (isOfStranger(record) && !strangers.hasRoom()) return
+      recent.remember(record)
       try {
         exchangeLog.append(record)
       } catch (error) {

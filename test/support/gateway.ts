@@ -1,6 +1,6 @@
 // A listening gateway on a port of its own, over a scripted runtime, closed with its test.
 
-import { hash } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 
@@ -9,6 +9,7 @@ import OpenAI from 'openai'
 import { buildApp } from '../../gateway/app.ts'
 import { LocalBackend } from '../../gateway/backends/local.ts'
 import { createPool } from '../../gateway/db/pool.ts'
+import { FeedbackTokens } from '../../gateway/feedback/tokens.ts'
 import { Metrics } from '../../gateway/metrics/metrics.ts'
 import { Router } from '../../gateway/routing/router.ts'
 import { StoredRoutes } from '../../gateway/routing/routes.ts'
@@ -83,6 +84,9 @@ const keepsNothing = new KeptResponses({
   ttlMs: 0,
   logger: recordLog().logger,
 })
+
+/** Where a test's feedback never waits for a database. */
+const hasNoRoom = { append: () => false }
 
 /** Nothing connects to it before somebody asks. */
 const noDatabase = createPool({ host: '/nowhere' }, recordLog().logger)
@@ -163,6 +167,7 @@ export async function startGateway(
     pool: noDatabase,
     exchangeLog: log,
     responses: keepsNothing,
+    feedback: { tokens: new FeedbackTokens([randomBytes(32)], Date.now), spool: hasNoRoom },
     readiness,
     metrics,
     router,

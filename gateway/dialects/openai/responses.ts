@@ -61,6 +61,11 @@ export function answerResponses(whole: TSchema) {
       headers: {
         'x-request-id': { type: 'string', description: "The exchange's id." },
         'x-headrace-version': { type: 'string', description: 'The version that answered.' },
+        'x-headrace-feedback-token': {
+          type: 'string',
+          description:
+            'For /v1/feedback; where the request has this header, with a number of seconds.',
+        },
       },
       content: {
         'application/json': { schema: whole },

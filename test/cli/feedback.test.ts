@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { randomUUIDv7 } from 'node:crypto'
+import test from 'node:test'
+
+import { createProgram } from '../../cli/program.ts'
+import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
+import { lockDataFolder } from '../../gateway/data-folder.ts'
+import { makeFolder } from '../support/folder.ts'
+import { defer } from '../support/lasting.ts'
+import { recordLog } from '../support/logger.ts'
+
+test('what was said of an answer is added to and listed', async (t) => {
+  const dataDir = await makeFolder(t)
+  const lock = await lockDataFolder(dataDir, 'server')
+  const { logger } = recordLog()
+  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
+  defer(t, async () => {
+    await server.stop()
+    lock.release()
+  })
+  const run = async (...args: string[]) => {
+    let text = ''
+    const output = { write: (more: string) => (text += more) }
+    const program = createProgram({
+      release: '1.2.3',
+      env: { HEADRACE_DATA_DIR: dataDir },
+      stdout: output,
+      stderr: output,
+      writeBytes: () => Promise.resolve(),
+      setExitCode: () => {},
+    })
+    await program.parseAsync(['feedback', ...args], { from: 'user' })
+    return text
+  }
+  const id = randomUUIDv7()
+  await run('add', `chatcmpl-${id}`, '--thumb', 'down', '--comment', 'Too long.')
+  assert.match(await run('add', id, '--score', '2', '--end-user', 'ann'), /is kept/)
+
+  const listed = await run('list', '--max-score', '3')
+  assert.match(listed, new RegExp(`2 +ann +- +${id}`))
+  assert.doesNotMatch(listed, /Too long/)
+  const all = JSON.parse(await run('list', '--exchange', id, '--json')) as object[]
+  assert.equal(all.length, 2)
+
+  await assert.rejects(run('add', id), /Nothing is said/)
+  await assert.rejects(run('add', 'x', '--thumb', 'up'), /There is no exchange 'x'/)
+  await assert.rejects(run('add', id, '--score', '9'), { code: 'commander.invalidArgument' })
+})
