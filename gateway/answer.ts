@@ -58,6 +58,7 @@ export async function answer(
   const route = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
   const question: Question = { ...asked.question, id: exchange.id, isStreamed: asked.isStreamed }
   const looked = await lookUp(request, reply, { route, question }, deps.cache)
+  if (asked.isStored) exchange.stored()
   const need = { ...needOf(question, route), isKept: looked.hit !== null }
   await reserve(request, reply, deps.limits, need)
   // Whoever left while the key, the route or the limits were looked up must not cost a slot.

@@ -13,6 +13,7 @@ import { admitRequests } from './plugins/admission.ts'
 import { FeedbackDesk } from './feedback/desk.ts'
 import { Pace } from './feedback/pace.ts'
 import { RecentExchanges } from './feedback/recent-exchanges.ts'
+import { StoredCompletions } from './responses/stored-completions.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
 import { tellDatabaseAway } from './plugins/database-away.ts'
@@ -41,6 +42,7 @@ import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
+import { storedCompletionRoutes } from './routes/stored-completions.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -188,6 +190,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       endUsers: new Pace(FEEDBACK_PER_MINUTE.ofEndUser, now),
     },
   }
+  const stored = new StoredCompletions({ pool, recent, now })
   const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
 
   app.register((answers: App, _options, done) => {
@@ -221,6 +224,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     keptResponseRoutes(listings, { responses })
     listings.register((logged: App, _options, done) => {
       tellDatabaseAway(logged)
+      storedCompletionRoutes(logged, { stored })
       feedbackRoutes(logged, feedback)
       done()
     })

@@ -213,6 +213,11 @@ export class Exchange {
     this.#price = price
   }
 
+  /** Its caller may read it back, if it completes. */
+  stored() {
+    this.#record.isStored = true
+  }
+
   attempted(attempt: Attempt) {
     this.#record.attempts.push(attempt)
   }
@@ -345,6 +350,7 @@ export class Exchange {
     } else if (!isDelivered) {
       record.outcome = 'cancelled'
     }
+    if (record.outcome !== 'completed') record.isStored = false
     this.#reservation?.settle(record, record.costUsd ?? 0)
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
     this.#onClosed(record)

@@ -16,6 +16,8 @@ export interface Asked {
   isStreamed: boolean
   /** a last frame with the usage is wanted, where the dialect makes that a choice */
   includesUsage: boolean
+  /** the caller wants to read the answer back, by OpenAI's stored completions */
+  isStored?: boolean
 }
 
 /** What stays the same in all frames of one answer. */

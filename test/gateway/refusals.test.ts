@@ -175,7 +175,8 @@ const BAD_CHATS: Case[] = [
   ],
   [{ ...CHAT, reasoning_effort: 'low' }, 'unsupported_parameter', 'reasoning_effort', /reasoning/],
   [{ ...CHAT, verbosity: 'low' }, 'unsupported_parameter', 'verbosity', /'verbosity'/],
-  [{ ...CHAT, store: true }, 'unsupported_parameter', 'store', /send false; got true/],
+  [{ ...CHAT, store: 'yes' }, 'invalid_type', 'store', /a boolean; got "yes"/],
+  [{ ...CHAT, store: true, metadata: { a: 1 } }, 'invalid_type', 'metadata.a', /a string; got 1/],
   [
     { ...CHAT, service_tier: 'flex' },
     'unsupported_parameter',
@@ -269,7 +270,7 @@ test('unknown addresses are 404 and wrong methods 405, in the same body', async 
   assert.match(error.message, /POST \/v1\/nothing\./)
 
   for (const [method, path, allowed] of [
-    ['GET', '/v1/chat/completions', 'POST'],
+    ['GET', '/v1/completions', 'POST'],
     ['DELETE', '/v1/models/guide', 'GET, HEAD'],
     ['POST', '/healthz', 'GET, HEAD'],
   ] as const) {

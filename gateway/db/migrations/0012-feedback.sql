@@ -1,5 +1,5 @@
 -- Why: what people and evaluations say about an answer comes later than its exchange, several times, and is counted apart
--- from it.
+-- from it; and callers read back the exchanges that they asked to be stored.
 
 -- No foreign key leads to a partition, which goes as a whole; what is said of an exchange goes with its day, by the id.
 CREATE TABLE feedback (
@@ -52,6 +52,11 @@ CREATE TABLE scores (
   UNIQUE (exchange_id, name, evaluator)
 );
 CREATE INDEX scores_name ON scores (name, id);
+
+-- A page of an owner's stored exchanges, of the few that are.
+CREATE INDEX exchanges_stored ON exchanges (
+  coalesce(project_id, caller_id, '00000000-0000-0000-0000-000000000000'), id
+) WHERE is_stored;
 
 -- Keys that sign for an hour or a day, where the operator set none to derive them from: made once, the same for all replicas.
 CREATE TABLE signing_keys (

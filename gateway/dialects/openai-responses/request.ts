@@ -6,11 +6,12 @@
 import { Type } from 'typebox'
 
 import { GatewayError } from '../../errors.ts'
+import { readMetadata } from '../openai/metadata.ts'
 import { readStream, SHARED_PARAMETERS } from '../openai/parameters.ts'
 import { nullableBoolean, nullableInteger, nullableString, readLater } from '../openai/schema.ts'
 import { given } from '../openai/violation.ts'
 import { conversationOf } from './conversation.ts'
-import { array, invalid, isAbsent, object, oneOf, optionalString, unsupported } from './fields.ts'
+import { array, invalid, isAbsent, object, oneOf, unsupported } from './fields.ts'
 import { readChoosing, readTextFormat, readTools } from './tools.ts'
 import type { Static } from 'typebox'
 import type { Asked } from '../dialect.ts'
@@ -241,33 +242,4 @@ function readLogprobs({ include, top_logprobs: top }: ResponseRequestBody): numb
         oneOf(value, `include[${index}]`, INCLUDES),
       )
   return included.includes(LOGPROBS) ? (top ?? 0) : (top ?? undefined)
-}
-
-/** OpenAI's own bounds */
-const MAX_METADATA = 16
-const MAX_NAME_CHARACTERS = 64
-const MAX_VALUE_CHARACTERS = 512
-
-function readMetadata(metadata: unknown): Record<string, string> {
-  if (isAbsent(metadata)) return {}
-  const fields = object(metadata, 'metadata')
-  const names = Object.keys(fields)
-  const isTooLong = (text: string) => text.length > MAX_VALUE_CHARACTERS
-  if (names.length > MAX_METADATA || names.some((name) => name.length > MAX_NAME_CHARACTERS)) {
-    throw new GatewayError(
-      'invalid_value',
-      `'metadata' may have ${MAX_METADATA} names of up to ${MAX_NAME_CHARACTERS} characters; got ${names.length} names.`,
-      { param: 'metadata' },
-    )
-  }
-  for (const name of names) {
-    const text = optionalString(fields, name, 'metadata')
-    if (text !== null && !isTooLong(text)) continue
-    throw new GatewayError(
-      'invalid_value',
-      `'metadata.${name}' must be a string of up to ${MAX_VALUE_CHARACTERS} characters; got ${given(text)}.`,
-      { param: `metadata.${name}` },
-    )
-  }
-  return fields as Record<string, string>
 }

@@ -7,6 +7,7 @@ import { Type } from 'typebox'
 
 import { GatewayError } from '../../errors.ts'
 import { ChatMessage, readMessage } from './chat-message.ts'
+import { readMetadata } from './metadata.ts'
 import { otherThan, readSampling, readStop, readStream, SHARED_PARAMETERS } from './parameters.ts'
 import { nullableBoolean, nullableInteger, nullableString, readLater } from './schema.ts'
 import { readResponseFormat, readToolChoice, readTools } from './tools.ts'
@@ -28,6 +29,9 @@ export const ChatRequest = Type.Object(
     parallel_tool_calls: nullableBoolean('Several calls in one answer are welcome.'),
     response_format: readLater('Text, any JSON, or JSON of a schema.'),
     reasoning_effort: nullableString('How long a model that reasons may do so.'),
+    store: nullableBoolean(
+      'Keep the completion, so that it can be read by GET /v1/chat/completions/{id}.',
+    ),
     functions: readLater('Not supported: send tools.'),
     function_call: readLater('Not supported: send tool_choice.'),
   },
@@ -54,10 +58,25 @@ export function readChatRequest(body: ChatRequestBody): Asked {
       responseFormat: readResponseFormat(body.response_format),
       reasoningEffort: body.reasoning_effort ?? undefined,
       user: body.user ?? undefined,
-      extra: otherThan(ChatRequest.properties, body),
+      extra: readExtra(body),
     },
     model: body.model,
+    isStored: body.store === true,
     ...readStream(body),
+  }
+}
+
+/** Completions are stored here and nowhere else, and their metadata with them. That they are not is told on. */
+function readExtra(body: ChatRequestBody): Record<string, unknown> {
+  const { metadata, ...extra } = otherThan(ChatRequest.properties, body)
+  if (body.store === true) {
+    readMetadata(metadata)
+    return extra
+  }
+  return {
+    ...extra,
+    ...(metadata !== undefined && { metadata }),
+    ...(body.store === false && { store: false }),
   }
 }
 
