@@ -26,6 +26,7 @@ import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
+import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { adminScoreRoutes } from './routes/admin-scores.ts'
@@ -245,6 +246,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminAuditRoutes(administration, { pool })
     adminExportRoutes(administration, { pool })
     adminFeedbackRoutes(administration, { pool, desk })
+    adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, now })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)

@@ -227,3 +227,70 @@ test('what was said of a day goes when the day goes', async (t) => {
   await pool.query(`DROP TABLE ${rows[0]?.name}`)
   assert.deepEqual(await spokenOf(), [[today], [today]])
 })
+
+test('feedback is summed up by version and by day, and the worst rated come first', async (t) => {
+  const { ask, makeKey, chat, pool } = await startLogged(t, postgres)
+  const { key } = await makeKey({ name: 'app' })
+  const [good, bad, worse] = [
+    await chat(key),
+    await chat(key, { model: 'guide@1' }),
+    await chat(key),
+  ]
+  for (const [id, opinion] of [
+    [good, { thumb: 'up', score: 5 }],
+    [bad, { score: 2, comment: 'Hm.' }],
+    [bad, { score: 3, end_user: 'ann' }],
+    [worse, { thumb: 'down', score: 4, correction: 'Nine.' }],
+  ] as const) {
+    await ask('POST', pathOf(id), opinion, key)
+  }
+  const sums = rowsOf(await ask('GET', '/admin/feedback/sums'))
+  assert.deepEqual(sums, [
+    {
+      object: 'feedback_sum',
+      key: 'guide@1',
+      given: 2,
+      up: 0,
+      down: 0,
+      scored: 2,
+      mean_score: 2.5,
+      comments: 1,
+      corrections: 0,
+    },
+    {
+      object: 'feedback_sum',
+      key: 'guide@2',
+      given: 2,
+      up: 1,
+      down: 1,
+      scored: 2,
+      mean_score: 4.5,
+      comments: 0,
+      corrections: 1,
+    },
+  ])
+  const given = async (query: string) =>
+    rowsOf(await ask('GET', `/admin/feedback/sums?${query}`)).map((row) => [
+      row['key'],
+      row['given'],
+    ])
+  const now = new Date().toISOString()
+  assert.deepEqual(await given('by=day'), [[now.slice(0, 10), 4]])
+  assert.deepEqual(await given('by=hour&version=guide@2'), [[`${now.slice(0, 13)}:00:00Z`, 2]])
+  assert.deepEqual(await given('by=caller&limit=1'), [['app', 4]])
+  assert.deepEqual(await given('by=end_user'), [
+    [null, 3],
+    ['ann', 1],
+  ])
+  assert.deepEqual(await given(`until=2026-01-01T00:00:00Z`), [])
+  const worst = rowsOf(await ask('GET', '/admin/feedback/worst'))
+  assert.deepEqual(
+    worst.map((row) => [row['exchange_id'], row['down'], row['mean_score']]),
+    [
+      [worse, 1, 4],
+      [bad, 0, 2.5],
+    ],
+  )
+  const views = await pool.query('SELECT count(*)::int AS count FROM report_feedback')
+  assert.deepEqual(views.rows, [{ count: 4 }])
+})

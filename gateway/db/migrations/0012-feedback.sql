@@ -63,3 +63,17 @@ CREATE TABLE signing_keys (
   purpose text PRIMARY KEY,
   key bytea NOT NULL
 );
+
+-- For tools that read: what is waiting for its exchange is not there.
+
+CREATE VIEW report_feedback AS
+SELECT
+  id, exchange_id, given_by, nullif(end_user, '') AS end_user, caller_id, caller_name, project_id, thumb, score,
+  comment, correction, model, version, given_at, updated_at
+FROM feedback
+WHERE is_confirmed;
+
+CREATE VIEW report_scores AS
+SELECT
+  id, exchange_id, name, nullif(evaluator, '') AS evaluator, value, label, comment, created_at, updated_at
+FROM scores;
