@@ -7,9 +7,11 @@ import OpenAI from 'openai'
 
 import { startLogged } from '../support/logged-gateway.ts'
 import { openaiShapes, skipWithoutDocument } from '../support/openai-document.ts'
+import { answerChat } from '../support/openai-wire.ts'
 import { usePostgres } from '../support/postgres.ts'
 import { collect, MODEL } from '../support/gateway.ts'
 import { delta, started, stuck, WORDS } from '../support/scripted-runtime.ts'
+import { FAR_MODEL, startUpstreamGateway } from '../support/upstream-gateway.ts'
 
 const postgres = usePostgres()
 const STORED = {
@@ -166,6 +168,21 @@ test('an answer that its client left is not stored', async (t) => {
   for await (const _chunk of stream) break
   while ((await countRows()) === 0) await exchangeLog.flush()
   assert.deepEqual((await completions.list()).data, [])
+})
+
+test("that a completion is stored is no upstream's business, and that it is not is", async (t) => {
+  const { upstream, client } = await startUpstreamGateway(t)
+  upstream.script = answerChat(['Hi'])
+  const ask = { ...STORED, model: FAR_MODEL, metadata: { topic: 'a' } }
+  for (const store of [true, false, undefined]) {
+    await client.chat.completions.create({ ...ask, store })
+  }
+  const told = upstream.requests.map(({ json }) => [json['store'], json['metadata']])
+  assert.deepEqual(told, [
+    [undefined, undefined],
+    [false, { topic: 'a' }],
+    [undefined, { topic: 'a' }],
+  ])
 })
 
 describe("the shapes of OpenAI's document", { skip: skipWithoutDocument }, () => {
