@@ -12,6 +12,7 @@ import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
 import { exportCommand } from './export.ts'
 import { feedbackCommand } from './feedback.ts'
+import { exchangesCommand } from './exchanges.ts'
 import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
@@ -99,6 +100,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(keysCommand(database))
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))
+  program.addCommand(exchangesCommand(database))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
   program.addCommand(feedbackCommand(database))
   for (const command of withSubcommands(program)) {

@@ -24,6 +24,8 @@ import { offerFeedbackTokens } from './plugins/feedback-token.ts'
 import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
+import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
 import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
@@ -75,6 +77,8 @@ export interface AppSettings {
   authGraceMs: number
   /** whose tokens are taken beside API keys; null: nobody's */
   issuer: IssuerSettings | null
+  /** PostgreSQL's text search configuration of what was said */
+  searchLanguage: string
   /** whether requests are refused while their exchanges could not be logged */
   refusesUnlogged: boolean
 }
@@ -244,6 +248,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminProjectRoutes(administration, { pool, onChange })
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })
+    adminExchangeRoutes(administration, { pool, language: settings.searchLanguage })
+    adminExchangeTailRoute(administration, { pool, readiness })
     adminExportRoutes(administration, { pool })
     adminFeedbackRoutes(administration, { pool, desk })
     adminFeedbackSumRoutes(administration, { pool })

@@ -32,6 +32,9 @@ export interface ExchangeRecord {
   conversationId: string | null
   /** id of the exchange that this one goes on from */
   previousId: string | null
+  /** hex; of the conversation up to and with this answer, and of it up to and with the last answer in the request */
+  digest: string | null
+  previousDigest: string | null
   tags: string[] | null
   metadata: Record<string, string> | null
   method: string
@@ -145,6 +148,8 @@ export class Exchange {
       session: null,
       conversationId: null,
       previousId: null,
+      digest: null,
+      previousDigest: null,
       tags: null,
       metadata: null,
       method,

@@ -4,6 +4,7 @@
 // come to be in the data folder.
 
 import type { AddressInfo } from 'node:net'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 
@@ -16,6 +17,8 @@ import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
+import { createIndexTables } from './db/exchange-index.ts'
+import { requireLanguage } from './db/exchange-words.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { sumSpend } from './db/spend.ts'
@@ -25,6 +28,7 @@ import { GatewayError } from './errors.ts'
 import { ScheduledExport } from './export/scheduled-export.ts'
 import { openFeedback } from './feedback/open.ts'
 import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
+import { indexWrittenWords } from './exchange-log/indexer.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
 import { openLimits } from './limits/open-limits.ts'
@@ -99,6 +103,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const keyring = new Keyring(settings.secretKeys ?? [])
   const feedback = await openFeedback({ pool, dataDir, keyring, logger })
   started.defer(() => feedback.close())
+  await requireLanguage(pool, settings.searchLanguage)
+  const indexer = {
+    tables: createIndexTables(pool, settings.searchLanguage),
+    pending: () => exchangeLog.pending,
+    load: () => (loadavg()[0] ?? 0) / availableParallelism(),
+    logger,
+  }
+  started.defer(indexWrittenWords(indexer))
   const ttlMs = settings.responsesTtlDays * DAY_MS
   const responses = new KeptResponses({ db: pool, ttlMs, logger })
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
@@ -177,6 +189,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metricsToken: settings.metricsToken ?? (isLoopback(host) ? null : adminKey.key),
       adminKeyHash: hashKey(adminKey.key),
       authGraceMs: settings.authGraceS * 1000,
+      searchLanguage: settings.searchLanguage,
       refusesUnlogged: settings.spoolFull === 'refuse',
       issuer: issuerOf(settings),
     },

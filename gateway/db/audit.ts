@@ -115,3 +115,23 @@ export async function listChanges(
   }))
   return paged(entries, page)
 }
+
+/**
+ * Who reads what was said is told as well: one entry for each exchange.
+ * @param action `exchange.read`, `exchange.search`, …
+ */
+export async function recordReadings(
+  db: Queryable,
+  actor: Actor,
+  action: string,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return
+  await db.query(
+    `INSERT INTO audit_log
+       (id, at, actor_id, actor_name, via, action, object_kind, object_id, object_name, before, after)
+     SELECT entry, $2, $3, $4, $5, $6, 'exchange', exchange, exchange, NULL, NULL
+     FROM unnest($1::uuid[], $7::text[]) AS readings (entry, exchange)`,
+    [ids.map(() => randomUUIDv7()), new Date(), actor.id, actor.name, actor.via, action, ids],
+  )
+}

@@ -38,6 +38,11 @@ export function copyNumber(value: number | null): string {
   return value === null ? NULL : String(value)
 }
 
+/** @param hex of a bytea */
+export function copyBytes(hex: string | null): string {
+  return hex === null ? NULL : String.raw`\\x` + hex
+}
+
 export function copyFlag(value: boolean): string {
   return value ? 't' : 'f'
 }

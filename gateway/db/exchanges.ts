@@ -13,7 +13,17 @@ import { setImmediate } from 'node:timers/promises'
 
 import type pg from 'pg'
 
-import { copyFlag, copyInto, copyJson, copyNumber, copyText, copyTexts, NULL } from './copy.ts'
+import {
+  copyBytes,
+  copyFlag,
+  copyInto,
+  copyJson,
+  copyNumber,
+  copyText,
+  copyTexts,
+  NULL,
+} from './copy.ts'
+import { insertArrival } from './exchange-arrivals.ts'
 import { addHours, HOUR_COLUMNS, HourSums } from './exchange-hours.ts'
 import { separateSystemPrompt, upsertSystemPrompts } from './system-prompts.ts'
 import type { SystemPrompts } from './system-prompts.ts'
@@ -65,6 +75,8 @@ const COLUMNS: Column[] = [
   ['error_code', ({ errorCode }) => copyText(errorCode)],
   ['error_message', ({ errorMessage }) => copyText(errorMessage)],
   ['is_stored', ({ isStored }) => copyFlag(isStored)],
+  ['digest', ({ digest }) => copyBytes(digest)],
+  ['previous_digest', ({ previousDigest }) => copyBytes(previousDigest)],
 ]
 
 const BODY_COLUMNS = ['id', 'prompt', 'system_prompt', 'answer', 'tool_calls', 'parameters']
@@ -143,6 +155,7 @@ export async function writeExchanges(
   }
   if (lines.systemPrompts.size > 0) await upsertSystemPrompts(client, lines.systemPrompts)
   await addHours(client, lines.hours)
+  await insertArrival(client, payloads.map(idOf))
 }
 
 /** @returns those whose rows are not there yet */

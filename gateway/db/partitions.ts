@@ -6,7 +6,7 @@ import { inTransaction } from './transaction.ts'
 import type { Pool, Queryable } from './pool.ts'
 
 /** Tables that are partitioned by UTC day, and by nothing else. */
-export const DAILY_TABLES = ['exchanges', 'exchange_bodies'] as const
+export const DAILY_TABLES = ['exchanges', 'exchange_bodies', 'exchange_words'] as const
 
 const DAY_MS = 24 * 60 * 60_000
 /** any number, the same in every gateway: "days" in ASCII */

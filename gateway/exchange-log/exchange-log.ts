@@ -10,6 +10,7 @@ import { ExchangeTables } from '../db/exchange-tables.ts'
 import { isRefusal } from '../db/refusal.ts'
 import { SystemPrompts } from '../db/system-prompts.ts'
 import { Spool } from './spool.ts'
+import { threadLinksOf } from './thread.ts'
 import { Writer } from './writer.ts'
 import type { Sink } from './writer.ts'
 import type { ExchangeRecord } from '../exchange.ts'
@@ -91,6 +92,7 @@ export class ExchangeLog {
 
   /** When it returns, the record outlives this process; or there was no room, which is counted and told. */
   append(record: ExchangeRecord): void {
+    linkThread(record)
     if (this.#spool.append(encodeExchange(record, this.#systemPrompts))) this.#writer.wake()
     else this.#drop(record.id)
   }
@@ -125,6 +127,21 @@ export class ExchangeLog {
       'there is no room for the exchange log: new exchanges are dropped',
     )
   }
+}
+
+/** What the client said of its conversation counts. */
+function linkThread(record: ExchangeRecord): void {
+  let links
+  try {
+    links = threadLinksOf(record)
+  } catch {
+    // Nested too deep to be read; its figures are worth having anyway.
+    return
+  }
+  if (!links) return
+  record.conversationId ??= links.conversationId
+  record.digest = links.digest
+  record.previousDigest = links.previousDigest
 }
 
 export function postgresSink(pool: Pool): Sink {

@@ -203,6 +203,14 @@ export const SETTINGS = {
     about: 'whether their prompts and answers go there too: `yes` or `no`',
     values: ['yes', 'no'],
   }),
+  searchLanguage: text({
+    name: 'HEADRACE_SEARCH_LANGUAGE',
+    default: 'simple',
+    about:
+      "how words of the exchange log are taken: one of PostgreSQL's text search configurations",
+    allowed: 'a name such as simple, english, german',
+    pattern: /^[a-z_][a-z0-9_]{0,62}$/,
+  }),
   drainMs: whole({
     name: 'HEADRACE_DRAIN_MS',
     default: '30000',

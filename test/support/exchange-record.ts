@@ -16,6 +16,8 @@ export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeR
     session: null,
     conversationId: null,
     previousId: null,
+    digest: null,
+    previousDigest: null,
     tags: null,
     metadata: null,
     method: 'POST',

@@ -160,6 +160,7 @@ export async function startGateway(
       authGraceMs: 3_600_000,
       issuer: null,
       refusesUnlogged: false,
+      searchLanguage: 'simple',
       ...settings,
     },
     routes: new StoredRoutes(versions, new LocalBackend({ runtime, loadWaitMs })),

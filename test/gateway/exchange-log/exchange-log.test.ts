@@ -63,9 +63,12 @@ test('rows hold every field of their record', async (t) => {
   log.append(record)
   await log.flush()
   const { rows } = await pool.query<Record<string, unknown>>(
-    'SELECT *, cost_usd::float8 AS cost_usd FROM exchanges JOIN exchange_bodies USING (id)',
+    `SELECT *, cost_usd::float8 AS cost_usd, encode(digest, 'hex') AS digest,
+            encode(previous_digest, 'hex') AS previous_digest
+     FROM exchanges JOIN exchange_bodies USING (id)`,
   )
   assert.equal(rows.length, 1)
+  assert.match(String(rows[0]!['digest']), /^[0-9a-f]{32}$/)
   for (const [name, value] of Object.entries(record)) {
     const column = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     if (name !== 'closedAt') assert.deepEqual(rows[0]![column], value, column)
