@@ -82,7 +82,6 @@ const ERRORS = {
   // what is administered
   key_not_found: refused(404),
   project_not_found: refused(404),
-  exchange_not_found: refused(404),
   search_too_slow: refused(422),
   too_many_tails: refused(429),
   name_taken: refused(409),

@@ -10,7 +10,7 @@ import { findExchangeIds } from '../db/exchange-pages.ts'
 import { readBodies, readExchanges } from '../db/exchange-rows.ts'
 import { findThread } from '../db/exchange-thread.ts'
 import { searchWords } from '../db/exchange-search.ts'
-import { readOnly } from '../db/read-only.ts'
+import { isOutOfTime, readOnly } from '../db/read-only.ts'
 import { GatewayError } from '../errors.ts'
 import type { Caller } from '../callers/caller.ts'
 import type { Actor } from '../db/audit.ts'
@@ -53,7 +53,7 @@ export async function listExchanges(
   { filter, order, withBodies, after, limit }: Listing,
 ): Promise<Paged<ReadExchange>> {
   const search = { filter: visibleTo(reader, filter), order, after, limit: limit + 1 }
-  const ids = await readOnly(pool, (db) => findExchangeIds(db, search))
+  const ids = await bounded(pool, (db) => findExchangeIds(db, search))
   const rows = await read(pool, reader, ids.slice(0, limit), withBodies)
   return { rows, hasMore: ids.length > limit }
 }
@@ -74,14 +74,14 @@ export async function getThread(
   withBodies: boolean,
 ): Promise<{ rows: ReadExchange[]; isCut: boolean }> {
   const row = await requireVisible(pool, reader, id)
-  const { ids, isCut } = await readOnly(pool, (db) => findThread(db, row))
+  const { ids, isCut } = await bounded(pool, (db) => findThread(db, row))
   return { rows: await read(pool, reader, ids, withBodies), isCut }
 }
 
 /** Exchanges in which words were said, best first, with the places where they were. */
 export async function searchExchanges(pool: Pool, reader: Reader, search: WordSearch) {
   const filter = visibleTo(reader, search.filter)
-  const found = await readOnly(pool, (db) => searchWords(db, { ...search, filter }))
+  const found = await bounded(pool, (db) => searchWords(db, { ...search, filter }))
   const ids = found.hits.map(({ id }) => id)
   await recordReadings(pool, reader.actor, 'exchange.search', ids)
   const rows = new Map((await readExchanges(pool, ids)).map((row) => [row.id, row]))
@@ -116,6 +116,18 @@ async function read(
   await recordReadings(pool, actor, 'exchange.read', ids)
   const bodies = await readBodies(pool, ids)
   return rows.map((row) => ({ row, bodies: bodies.get(row.id) ?? null }))
+}
+
+/** @throws GatewayError search_too_slow */
+async function bounded<T>(pool: Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
+  try {
+    return await readOnly(pool, work)
+  } catch (error) {
+    if (!isOutOfTime(error)) throw error
+    const message =
+      'The search took too long. Narrow the time with from and to, or name more of what is searched for.'
+    throw new GatewayError('search_too_slow', message, { cause: error })
+  }
 }
 
 function notFound(id: string) {
