@@ -3,8 +3,14 @@
 // Each is read once when nobody has asked before it, and then several times; told is the first time and the median of
 // the others.
 
-import { loadExchanges, loadWords, RARE_CALLER, RARE_WORD, settle } from './rows.ts'
-import { EVERYDAY_CALLER } from './rows.ts'
+import {
+  EVERYDAY_CALLER,
+  loadExchanges,
+  loadWords,
+  RARE_CALLER,
+  RARE_WORD,
+  settle,
+} from './rows.ts'
 import { EVERYTHING, fieldNamed } from '../../../gateway/db/exchange-fields.ts'
 import { findExchangeIds } from '../../../gateway/db/exchange-pages.ts'
 import { readExchanges } from '../../../gateway/db/exchange-rows.ts'
