@@ -87,6 +87,10 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
     .description('show the conversation that an exchange belongs to, oldest first')
     .argument('<id>', 'of any of its exchanges', readId)
     .option('--json', 'as JSON, with what was said')
+    .addHelpText(
+      'after',
+      '\nExample:\n  headrace exchanges thread 0190a3f2-7c4e-7000-8000-000000000001',
+    )
     .action((id: string, flags: { json?: boolean }) =>
       run(async (pool, actor) => {
         const { rows, isCut } = await getThread(pool, readerFor(actor), id, flags.json ?? false)

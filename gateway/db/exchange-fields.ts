@@ -26,7 +26,7 @@ const whole = (name: string): Field => ({ name, kind: 'whole' })
 const tokens = (name: string): Field => ({ name, kind: 'tokens' })
 const ms = (name: string): Field => ({ name, kind: 'ms' })
 
-export const OUTCOMES = ['completed', 'cancelled', 'failed', 'refused'] as const
+const OUTCOMES = ['completed', 'cancelled', 'failed', 'refused'] as const
 
 /** Those that find least come first. */
 export const FIELDS: readonly Field[] = [

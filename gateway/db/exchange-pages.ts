@@ -20,7 +20,7 @@ import { dayOf, lowestIdAt, timeOfId } from './partitions.ts'
 import type { ExchangeFilter, Field, FieldValue } from './exchange-fields.ts'
 import type { Queryable } from './pool.ts'
 
-export interface Stretch {
+interface Stretch {
   low: string
   high: string
 }
@@ -80,7 +80,7 @@ async function boundsOf(
 }
 
 /** What is left of a day, then 1 day, 4, 16, …, so that two years are six stretches. */
-export function* inGrowingDays({ low, high }: Stretch, order: Order): Generator<Stretch> {
+function* inGrowingDays({ low, high }: Stretch, order: Order): Generator<Stretch> {
   let days = 1
   if (order === 'newest') {
     while (low < high) {

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Arrival } from '../db/exchange-arrivals.ts'
 import type { Logger } from '../logger.ts'
 
-export interface IndexTables {
+interface IndexTables {
   /** Does the work as the only one of all gateways; nothing where another one does. */
   alone(work: () => Promise<void>): Promise<void>
   next(): Promise<Arrival | null>

@@ -11,12 +11,14 @@ import { barsTable } from '../bars.ts'
 import { CACHE_DIR } from '../folders.ts'
 import { table } from '../table.ts'
 import { Worker } from '../worker.ts'
+import { benchReading } from './reading-section.ts'
 import type { Bar } from '../bars.ts'
 import type { WritingAnswer, WritingAsk } from './writing.ts'
 
 const PER_SECOND = 3_000
 const SECONDS = 60
 const CHARACTERS = 2_048
+const ROWS = 1_000_000
 const MOST_CLOSE_MICROS = 100
 const MIB = 1024 * 1024
 
@@ -24,6 +26,7 @@ const USAGE = `Usage: node test/bench/log/main.ts [options]        make bench-lo
 
   --per-second N   exchanges that are closed in a second (default ${PER_SECOND})
   --seconds N      for so long (default ${SECONDS})
+  --rows N         of the day that is searched, 0 for none (default ${ROWS})
   --help
 `
 
@@ -31,13 +34,14 @@ const { values } = parseArgs({
   options: {
     'per-second': { type: 'string', default: String(PER_SECOND) },
     seconds: { type: 'string', default: String(SECONDS) },
+    rows: { type: 'string', default: String(ROWS) },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
 if (values.help) process.stdout.write(USAGE)
-else await bench(Number(values['per-second']), Number(values.seconds))
+else await bench(Number(values['per-second']), Number(values.seconds), Number(values.rows))
 
-async function bench(perSecond: number, seconds: number): Promise<void> {
+async function bench(perSecond: number, seconds: number, rows: number): Promise<void> {
   const [cpu] = cpus()
   print(`# Headrace bench of the exchange log, ${new Date().toISOString()}\n`)
   print(
@@ -61,7 +65,15 @@ async function bench(perSecond: number, seconds: number): Promise<void> {
     answerCharacters: CHARACTERS,
   })
   print(`## Writing\n\n${writingTable(written)}\n`)
-  print(`## What is promised\n\n${barsTable(writingBars(written, perSecond))}`)
+  const bars = writingBars(written, perSecond)
+  if (rows > 0) {
+    const read = await benchReading(join(CACHE_DIR, 'log-reading'), rows, (text) =>
+      process.stderr.write(`${text}\n`),
+    )
+    print(`## Reading, among ${rows} of one day\n\n${read.tables}\n`)
+    bars.push(...read.bars)
+  }
+  print(`## What is promised\n\n${barsTable(bars)}`)
 }
 
 function writingTable(written: WritingAnswer): string {

@@ -10,7 +10,7 @@ const DAY_MS = 24 * 60 * 60_000
 /** at once; a statement's rows are one transaction */
 const CHUNK_ROWS = 50_000
 
-export const CALLERS = 200
+const CALLERS = 200
 export const EVERYDAY_CALLER = '00000000-0000-7000-8000-000000000000'
 /** three rows of a million */
 export const RARE_CALLER = '00000000-0000-7000-8000-00000000ffff'
@@ -54,7 +54,7 @@ export async function settle(pool: Pool, tables: readonly string[]): Promise<voi
   }
 }
 
-export function idRange({ day }: Day): [string, string] {
+function idRange({ day }: Day): [string, string] {
   return [lowestIdAt(day * DAY_MS), lowestIdAt((day + 1) * DAY_MS)]
 }
 
