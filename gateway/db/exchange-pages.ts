@@ -35,8 +35,8 @@ export interface Search {
   limit: number
 }
 
-/** A few milliseconds; a value that one row of a hundred has fills a page with these. */
-const WALKED_ROWS = 10_000
+/** A few milliseconds; a value that one row of two hundred has fills a page with these. */
+const WALKED_ROWS = 5_000
 /** More matches than that in a stretch, and a part of it has a page as well. */
 const MAX_FOUND = 5_000
 /** Each look at a day's summaries takes some milliseconds, whatever it finds: few and large ones. */

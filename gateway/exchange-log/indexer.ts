@@ -1,6 +1,6 @@
 // Takes words from exchanges that were written, behind the writer's back.
 //
-// Taking the words of 4 KB costs half a millisecond, which the writer can't spend; so it is done here in small batches,
+// Taking the words of 4 KB costs a millisecond or two, which the writer can't spend; so it is done here in small batches,
 // in the order in which exchanges came, by one gateway at a time. It waits while this process has exchanges to write, and
 // goes slowly while the machine is busy. A batch that is refused is done one by one, and what is refused then is left
 // without words.
@@ -36,7 +36,7 @@ export interface IndexerOptions {
   tidyMs?: number
 }
 
-/** Some 50 ms of one core: the longest that somebody else waits for it. */
+/** Some 100 ms of one core: the longest that somebody else waits for it. */
 const BATCH = 100
 const POLL_MS = 1_000
 const TIDY_MS = 10_000
