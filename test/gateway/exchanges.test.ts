@@ -35,6 +35,8 @@ test('a completed exchange says who asked what, what was answered, and how long 
     session: null,
     conversationId: null,
     previousId: null,
+    digest: null,
+    previousDigest: null,
     tags: null,
     metadata: null,
     method: 'POST',
