@@ -10,7 +10,7 @@ import { findExchangeIds } from '../db/exchange-pages.ts'
 import { readBodies, readExchanges } from '../db/exchange-rows.ts'
 import { findThread } from '../db/exchange-thread.ts'
 import { searchWords } from '../db/exchange-search.ts'
-import { isOutOfTime, readOnly } from '../db/read-only.ts'
+import { QueryTooSlow, readOnly } from '../db/read-only.ts'
 import { GatewayError } from '../errors.ts'
 import type { Caller } from '../callers/caller.ts'
 import type { Actor } from '../db/audit.ts'
@@ -123,7 +123,7 @@ async function bounded<T>(pool: Pool, work: (db: Queryable) => Promise<T>): Prom
   try {
     return await readOnly(pool, work)
   } catch (error) {
-    if (!isOutOfTime(error)) throw error
+    if (!(error instanceof QueryTooSlow)) throw error
     const message =
       'The search took too long. Narrow the time with from and to, or name more of what is searched for.'
     throw new GatewayError('search_too_slow', message, { cause: error })

@@ -34,6 +34,21 @@ export function copyText(value: string | null): string {
   return ESCAPED.test(text) ? text.replace(/[\\\t\n\r]/g, (found) => ESCAPES[found] ?? found) : text
 }
 
+/** What copyText() made of a text. */
+export function readCopiedText(field: string): string {
+  if (!field.includes('\\')) return field
+  const raw: Record<string, string> = { t: '\t', n: '\n', r: '\r' }
+  return field.replace(/\\(.)/g, (_escape, code: string) => raw[code] ?? code)
+}
+
+/** What copyTexts() made of a list. */
+export function readCopiedTexts(field: string): string[] {
+  const array = readCopiedText(field)
+  return [...array.matchAll(/"((?:[^"\\]|\\.)*)"/gs)].map(([, text = '']) =>
+    text.replace(/\\(.)/gs, '$1'),
+  )
+}
+
 export function copyNumber(value: number | null): string {
   return value === null ? NULL : String(value)
 }

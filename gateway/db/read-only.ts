@@ -1,27 +1,40 @@
-// Questions that nobody waits for as long as it takes: bounded in time, on one core, and without changes.
+// Questions that read much: they change nothing, and end when they have taken too long.
 
 import pg from 'pg'
 
 import { inTransaction } from './transaction.ts'
-import type { Pool, Queryable } from './pool.ts'
+import type { Pool } from './pool.ts'
 
-/** Whoever searches has given up by then, and somebody else needs the connection. */
-const LIMIT_MS = 20_000
-
-/** @throws an error that isOutOfTime() where it takes too long */
-export function readOnly<T>(pool: Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
-  return inTransaction(pool, async (transaction) => {
-    // Compiling costs more than a page does; a second core is for whoever asks a model.
-    await transaction.query(
-      `SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = ${LIMIT_MS}; SET LOCAL jit = off;
-       SET LOCAL max_parallel_workers_per_gather = 0`,
-    )
-    return work(transaction)
-  })
-}
-
+/** A question that takes longer is not one to wait for in front of a screen. Shorter than the pool's own patience. */
+const MOST_MS = 15_000
 const QUERY_CANCELED = '57014'
 
-export function isOutOfTime(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code === QUERY_CANCELED
+/** @throws QueryTooSlow, or what PostgreSQL says */
+export async function readOnly<T>(
+  pool: Pool,
+  work: (db: pg.PoolClient) => Promise<T>,
+  mostMs = MOST_MS,
+): Promise<T> {
+  try {
+    return await inTransaction(pool, async (transaction) => {
+      await transaction.query('SET TRANSACTION READ ONLY')
+      // Compiling a hundred sums takes longer than summing up; a second core is for whoever asks a model.
+      await transaction.query(
+        `SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;
+         SET LOCAL statement_timeout = ${mostMs}`,
+      )
+      return work(transaction)
+    })
+  } catch (error) {
+    const isLate = error instanceof pg.DatabaseError && error.code === QUERY_CANCELED
+    throw isLate ? new QueryTooSlow(mostMs, { cause: error }) : error
+  }
+}
+
+export class QueryTooSlow extends Error {
+  override name = 'QueryTooSlow'
+
+  constructor(mostMs: number, options: ErrorOptions) {
+    super(`PostgreSQL took longer than ${mostMs / 1000} s.`, options)
+  }
 }
