@@ -17,6 +17,7 @@ import { keysCommand } from './keys.ts'
 import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
 import { projectsCommand } from './projects.ts'
+import { usageCommand } from './usage.ts'
 import { ConfigError, loadConfig, presumeConfig } from '../gateway/settings/config.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 import type { Output } from './progress.ts'
@@ -103,6 +104,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(exchangesCommand(database))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
   program.addCommand(feedbackCommand(database))
+  program.addCommand(usageCommand(database))
   for (const command of withSubcommands(program)) {
     command
       .exitOverride()

@@ -23,6 +23,7 @@ import { readJson, tellErrors, tellMalformed, tellUnroutable } from './plugins/e
 import { offerFeedbackTokens } from './plugins/feedback-token.ts'
 import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
+import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
@@ -254,6 +255,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminFeedbackRoutes(administration, { pool, desk })
     adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, now })
+    adminAnalyticsRoutes(administration, { pool, now })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

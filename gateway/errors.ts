@@ -88,6 +88,7 @@ const ERRORS = {
   key_revoked: refused(409),
   project_archived: refused(409),
   database_unavailable: unavailable('failed', 1),
+  query_too_slow: refused(400),
   // what is declared
   upstream_not_found: refused(404),
   model_not_declared: refused(404),
