@@ -63,6 +63,14 @@ export function readSeconds(text: string): OrNothing<number> {
   throw new InvalidArgumentError('Allowed is a whole number up to 31536000, or none.')
 }
 
+/** nothing for `none` */
+export function readDays(text: string): OrNothing<number> {
+  if (text === 'none') return NOTHING
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (value >= 1 && value <= 36_500) return value
+  throw new InvalidArgumentError('Allowed is a whole number from 1 to 36500, or none.')
+}
+
 function readPageSize(text: string): number {
   const value = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (value >= 1 && value <= 1000) return value

@@ -12,7 +12,9 @@ import {
   addPageOptions,
   limitsOf,
   moreRows,
+  orNull,
   pageOf,
+  readDays,
   readName,
   readTag,
 } from './arguments.ts'
@@ -20,11 +22,12 @@ import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { TagsPatch } from '../gateway/dialects/admin/fields.ts'
 import type { Project } from '../gateway/db/projects.ts'
-import type { LimitFlags, PageFlags } from './arguments.ts'
+import type { LimitFlags, OrNothing, PageFlags } from './arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 interface ProjectFlags extends LimitFlags {
   tag?: TagsPatch
+  keepTextsDays?: OrNothing<number>
   json?: boolean
 }
 
@@ -43,7 +46,7 @@ export function projectsCommand(deps: DatabaseCommandDeps): Command {
     .addHelpText('after', '\nExample:\n  headrace projects create search --monthly-usd 500')
     .action((name: string, flags: ProjectFlags) =>
       run(async (pool, actor) => {
-        const draft = { name, limits: limitsOf(flags), tags: flags.tag }
+        const draft = { name, ...changesOf(flags) }
         return show(await createProject(pool, actor, draft), 'made', flags)
       }),
     )
@@ -79,7 +82,7 @@ export function projectsCommand(deps: DatabaseCommandDeps): Command {
     .addHelpText('after', '\nExample:\n  headrace projects update search --monthly-usd none')
     .action((project: string, { name, ...flags }: ProjectFlags & { name?: string }) =>
       run(async (pool, actor) => {
-        const patch = { name, limits: limitsOf(flags), tags: flags.tag }
+        const patch = { name, ...changesOf(flags) }
         return show(await changeProject(pool, actor, project, patch), 'changed', flags)
       }),
     )
@@ -111,8 +114,22 @@ export function projectsCommand(deps: DatabaseCommandDeps): Command {
   return projects
 }
 
+function changesOf(flags: ProjectFlags) {
+  return {
+    limits: limitsOf(flags),
+    tags: flags.tag,
+    bodies_retention_days: orNull(flags.keepTextsDays),
+  }
+}
+
 function addProjectOptions(command: Command): Command {
   return addLimitOptions(command)
+    .addOption(
+      new Option(
+        '--keep-texts-days <days>',
+        'delete prompts and answers sooner than the server does; none: not sooner',
+      ).argParser(readDays),
+    )
     .addOption(
       new Option('--tag <name=value>', 'a word of your own; name= takes it away').argParser(
         readTag,

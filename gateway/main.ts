@@ -29,6 +29,7 @@ import { ScheduledExport } from './export/scheduled-export.ts'
 import { openFeedback } from './feedback/open.ts'
 import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
 import { indexWrittenWords } from './exchange-log/indexer.ts'
+import { Keeper } from './exchange-log/keeper.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
 import { openLimits } from './limits/open-limits.ts'
@@ -111,6 +112,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
   }
   started.defer(indexWrittenWords(indexer))
+  const keeper = new Keeper({
+    pool,
+    retentionDays: settings.logRetentionDays,
+    bodiesRetentionDays: settings.logBodiesRetentionDays,
+    logger,
+  })
+  keeper.start()
+  started.defer(() => keeper.close())
   const ttlMs = settings.responsesTtlDays * DAY_MS
   const responses = new KeptResponses({ db: pool, ttlMs, logger })
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)

@@ -29,6 +29,7 @@ export async function createProject(
     name: draft.name,
     limits: readLimits(draft.limits ?? {}),
     tags: mergePatch({}, draft.tags ?? {}),
+    bodiesRetentionDays: draft.bodies_retention_days ?? null,
     createdAt: now,
     createdBy: actor.name,
     updatedAt: now,
@@ -45,7 +46,7 @@ export async function changeProject(
   pool: Pool,
   actor: Actor,
   idOrName: string,
-  { name, limits, tags, archived }: ProjectPatch,
+  { name, limits, tags, bodies_retention_days: days, archived }: ProjectPatch,
 ): Promise<Project> {
   const action = archived === undefined ? 'update' : archived ? 'archive' : 'restore'
   return change(pool, actor, `project.${action}`, async (transaction) => {
@@ -59,6 +60,7 @@ export async function changeProject(
         ? readLimits(mergePatch({ ...limitsToWire(before.limits) }, limits))
         : before.limits,
       tags: tags ? mergePatch(before.tags, tags) : before.tags,
+      bodiesRetentionDays: days === undefined ? before.bodiesRetentionDays : days,
       archivedAt:
         archived === undefined ? before.archivedAt : archived ? (before.archivedAt ?? now) : null,
       updatedAt: now,

@@ -22,6 +22,10 @@ export interface EncodedExchanges {
 /** no partition of relation found for row */
 const CHECK_VIOLATION = '23514'
 
+function isCheckViolation(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === CHECK_VIOLATION
+}
+
 export class ExchangeTables {
   readonly #pool: Pool
   readonly #days = new Set<number>()
@@ -37,9 +41,11 @@ export class ExchangeTables {
     try {
       await this.#write(columns, payloads, isSuspect)
     } catch (error) {
-      if (isSuspect || !isUniqueViolation(error)) {
-        // Somebody may have dropped a day that was known.
-        if (error instanceof pg.DatabaseError && error.code === CHECK_VIOLATION) this.#days.clear()
+      if (isCheckViolation(error)) {
+        // Days that were known are dropped when their time is over; whoever is this late has them made again.
+        this.#days.clear()
+        await this.#ensureDays(payloads)
+      } else if (isSuspect || !isUniqueViolation(error)) {
         throw error
       }
       await this.#write(columns, payloads, true)

@@ -10,7 +10,9 @@ export const DAILY_TABLES = ['exchanges', 'exchange_bodies', 'exchange_words'] a
 
 const DAY_MS = 24 * 60 * 60_000
 /** any number, the same in every gateway: "days" in ASCII */
-const LOCK = '1684108659'
+export const DAYS_LOCK = '1684108659'
+/** Longer than any batch takes that is being written; then the writer tries again. */
+const PATIENCE_MS = 5_000
 
 /** The lowest id of that millisecond. @param ms since 1970 */
 export function lowestIdAt(ms: number): string {
@@ -50,22 +52,80 @@ export async function findOldestDay(db: Queryable): Promise<Date | null> {
  */
 export async function ensurePartitions(pool: Pool, days: readonly number[]): Promise<void> {
   await inTransaction(pool, async (transaction) => {
-    await transaction.query(`SELECT pg_advisory_xact_lock(${LOCK})`)
+    await transaction.query(`SET LOCAL lock_timeout = ${PATIENCE_MS}`)
+    await transaction.query(`SELECT pg_advisory_xact_lock(${DAYS_LOCK})`)
     for (const table of DAILY_TABLES) {
+      const known = await listPartitions(transaction, table)
       for (const day of days) {
-        const partition = `${table}_${nameOf(day)}`
-        const { rows } = await transaction.query<{ isThere: boolean }>(
-          `SELECT to_regclass($1) IS NOT NULL AS "isThere"`,
-          [partition],
-        )
-        if (rows[0]?.isThere) continue
+        const name = `${table}_${nameOf(day)}`
+        const partition = known.find((known) => known.name === name)
+        if (partition?.state === 'attached') continue
         // Made apart and attached: making it in its place would lock out everybody who reads or writes the table.
-        await transaction.query(`CREATE TABLE ${partition} (LIKE ${table} INCLUDING ALL)`)
+        if (!partition)
+          await transaction.query(`CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)`)
+        // Somebody was about to drop it.
+        if (partition?.state === 'leaving') {
+          await transaction.query(`ALTER TABLE ${table} DETACH PARTITION ${name} FINALIZE`)
+        }
         await transaction.query(
-          `ALTER TABLE ${table} ATTACH PARTITION ${partition}
+          `ALTER TABLE ${table} ATTACH PARTITION ${name}
            FOR VALUES FROM ('${lowestIdAt(day * DAY_MS)}') TO ('${lowestIdAt((day + 1) * DAY_MS)}')`,
         )
       }
     }
   })
+}
+
+export interface Partition {
+  name: string
+  /** since 1970, UTC */
+  day: number
+  /** `leaving`: its detachment was begun; `apart`: its rows can't be seen in the table */
+  state: 'attached' | 'leaving' | 'apart'
+}
+
+/** Oldest first, with what was left behind by whoever was about to make or drop one. */
+export async function listPartitions(db: Queryable, table: string): Promise<Partition[]> {
+  const { rows } = await db.query<Omit<Partition, 'day'> & { day: string }>(
+    `SELECT relname AS name, right(relname, 8) AS day,
+       CASE WHEN inhrelid IS NULL THEN 'apart' WHEN inhdetachpending THEN 'leaving' ELSE 'attached' END AS state
+     FROM pg_class
+     LEFT JOIN pg_inherits ON inhrelid = pg_class.oid
+     WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = $1::regclass)
+       AND relkind = 'r' AND relname ~ ('^' || $1 || '_[0-9]{8}$')
+     ORDER BY relname`,
+    [table],
+  )
+  return rows.map((row) => ({ ...row, day: dayOf(Date.parse(isoDay(row.day))) }))
+}
+
+/**
+ * Drops the days before that one; writers and readers of other days go on meanwhile.
+ * @param client outside of a transaction, and nobody else's
+ * @returns names of what was dropped
+ */
+export async function dropPartitionsBefore(
+  client: Queryable,
+  table: string,
+  day: number,
+): Promise<string[]> {
+  const dropped: string[] = []
+  for (const partition of await listPartitions(client, table)) {
+    if (partition.day >= day) continue
+    const { name, state } = partition
+    // No lock that a writer waits for; what runs is waited for, and what is left undone is gone on with next time.
+    if (state === 'attached') {
+      await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} CONCURRENTLY`)
+    } else if (state === 'leaving') {
+      await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} FINALIZE`)
+    }
+    await client.query(`DROP TABLE ${name}`)
+    dropped.push(name)
+  }
+  return dropped
+}
+
+/** `20261121` as `2026-11-21` */
+function isoDay(name: string): string {
+  return `${name.slice(0, 4)}-${name.slice(4, 6)}-${name.slice(6)}`
 }

@@ -14,6 +14,8 @@ export interface Project {
   name: string
   limits: Limits
   tags: Record<string, string>
+  /** days that texts of its exchanges are kept, where that is shorter than the server keeps them; null: as long */
+  bodiesRetentionDays: number | null
   createdAt: Date
   createdBy: string
   updatedAt: Date
@@ -23,26 +25,28 @@ export interface Project {
 type CallersProject = NonNullable<Caller['project']>
 type Row = Omit<Project, 'limits'> & { limits: WireLimits }
 
-const COLUMNS = `id, name, limits, tags, created_at AS "createdAt", created_by AS "createdBy",
+const COLUMNS = `id, name, limits, tags, bodies_retention_days AS "bodiesRetentionDays", created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", archived_at AS "archivedAt"`
 
 const fromRow = (row: Row): Project => ({ ...row, limits: readLimits(row.limits) })
 
 export async function insertProject(db: Queryable, project: Project): Promise<void> {
-  const { id, name, limits, tags, createdAt, createdBy, updatedAt } = project
+  const { id, name, limits, tags, bodiesRetentionDays, createdAt, createdBy, updatedAt } = project
   await db.query(
-    `INSERT INTO projects (id, name, limits, tags, created_at, created_by, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, name, limitsToWire(limits), tags, createdAt, createdBy, updatedAt],
+    `INSERT INTO projects
+       (id, name, limits, tags, bodies_retention_days, created_at, created_by, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, name, limitsToWire(limits), tags, bodiesRetentionDays, createdAt, createdBy, updatedAt],
   )
 }
 
 export async function updateProject(db: Queryable, project: Project): Promise<void> {
-  const { id, name, limits, tags, updatedAt, archivedAt } = project
+  const { id, name, limits, tags, bodiesRetentionDays, updatedAt, archivedAt } = project
   await db.query(
-    `UPDATE projects SET name = $2, limits = $3, tags = $4, updated_at = $5, archived_at = $6
+    `UPDATE projects SET name = $2, limits = $3, tags = $4, bodies_retention_days = $5, updated_at = $6,
+       archived_at = $7
      WHERE id = $1`,
-    [id, name, limitsToWire(limits), tags, updatedAt, archivedAt],
+    [id, name, limitsToWire(limits), tags, bodiesRetentionDays, updatedAt, archivedAt],
   )
 }
 

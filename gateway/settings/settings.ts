@@ -211,6 +211,20 @@ export const SETTINGS = {
     allowed: 'a name such as simple, english, german',
     pattern: /^[a-z_][a-z0-9_]{0,62}$/,
   }),
+  logRetentionDays: whole({
+    name: 'HEADRACE_LOG_RETENTION_DAYS',
+    default: null,
+    about: 'days that exchanges are kept; without it for ever',
+    min: 1,
+    max: 36_500,
+  }),
+  logBodiesRetentionDays: whole({
+    name: 'HEADRACE_LOG_BODIES_RETENTION_DAYS',
+    default: null,
+    about: 'days that their prompts and answers are kept; without it as long as they are',
+    min: 1,
+    max: 36_500,
+  }),
   drainMs: whole({
     name: 'HEADRACE_DRAIN_MS',
     default: '30000',

@@ -7,8 +7,22 @@ import { limitsToWire } from '../../callers/limits.ts'
 import { LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
 import type { Project } from '../../db/projects.ts'
 
+const MAX_DAYS = 36_500
+const RetentionDays = Type.Unsafe<number | null>({
+  type: ['integer', 'null'],
+  minimum: 1,
+  maximum: MAX_DAYS,
+  description:
+    'Days that prompts and answers are kept, where that is shorter than the server keeps them; null: as long.',
+})
+
 export const ProjectDraft = Type.Object(
-  { name: Name, limits: Type.Optional(LimitsBody), tags: Type.Optional(TagsBody) },
+  {
+    name: Name,
+    limits: Type.Optional(LimitsBody),
+    tags: Type.Optional(TagsBody),
+    bodies_retention_days: Type.Optional(RetentionDays),
+  },
   { additionalProperties: false },
 )
 export type ProjectDraft = Static<typeof ProjectDraft>
@@ -18,6 +32,7 @@ export const ProjectPatch = Type.Object(
     name: Type.Optional(Name),
     limits: Type.Optional(LimitsBody),
     tags: Type.Optional(TagsBody),
+    bodies_retention_days: Type.Optional(RetentionDays),
     archived: Type.Optional(
       Type.Boolean({ description: 'The keys of an archived project are refused.' }),
     ),
@@ -32,6 +47,7 @@ export const ProjectBody = Type.Object({
   name: Type.String(),
   limits: LimitsBody,
   tags: Type.Record(Type.String(), Type.String()),
+  bodies_retention_days: RetentionDays,
   created_at: Time,
   created_by: Type.String(),
   updated_at: Time,
@@ -45,6 +61,7 @@ export function projectBody(project: Project): Static<typeof ProjectBody> {
     name: project.name,
     limits: limitsToWire(project.limits),
     tags: project.tags,
+    bodies_retention_days: project.bodiesRetentionDays,
     created_at: project.createdAt.toISOString(),
     created_by: project.createdBy,
     updated_at: project.updatedAt.toISOString(),

@@ -1,0 +1,136 @@
+// Keeps the log's days: makes those that come, drops those whose time is over, deletes texts that a project wants gone
+// sooner.
+//
+// A day is dropped when all of it is older than it is kept; figures and texts apart. Of several gateways one does it.
+// Texts of projects with a shorter time are deleted an hour of exchanges after the other, few rows at once; once a day
+// from the oldest on, because a row may come late.
+//
+// Knows: time, the order of things. Does not know: SQL.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { dayOf, ensurePartitions } from '../db/partitions.ts'
+import {
+  asOnlyKeeper,
+  daysOfTexts,
+  deleteTextsOfProjects,
+  deleteUnusedSystemPrompts,
+  dropDaysBefore,
+  shortestOfProjects,
+  summarizeDay,
+} from '../db/retention.ts'
+import type { Pool, Queryable } from '../db/pool.ts'
+import type { Logger } from '../logger.ts'
+
+export interface KeeperOptions {
+  pool: Pool
+  /** days that exchanges are kept; null: for ever */
+  retentionDays: number | null
+  /** days that their texts are kept; null: as long as they are */
+  bodiesRetentionDays: number | null
+  logger: Logger
+  /** milliseconds since 1970 */
+  now?: () => number
+  intervalMs?: number
+  /** between two batches */
+  pauseMs?: number
+}
+
+const HOUR_MS = 60 * 60_000
+const DAY_MS = 24 * HOUR_MS
+/** Nobody is in a hurry: a day that isn't there when a row comes is made then. */
+const INTERVAL_MS = HOUR_MS
+/** Enough for a long weekend on which nobody could make any. */
+const DAYS_AHEAD = 4
+/** A batch is a few milliseconds; with the pause, 5,000 rows a second at most. */
+const BATCH = 500
+const PAUSE_MS = 100
+
+export class Keeper {
+  readonly #options: Required<KeeperOptions>
+  readonly #stop = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+  /** day on which texts of projects were gone through from the oldest on */
+  #sweptDay: number | null = null
+
+  constructor(options: KeeperOptions) {
+    this.#options = { now: Date.now, intervalMs: INTERVAL_MS, pauseMs: PAUSE_MS, ...options }
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Waits for the batch that runs. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** One round. @throws what PostgreSQL says; what is left undone is done in the next round */
+  async keep(): Promise<void> {
+    const { pool, now } = this.#options
+    const today = dayOf(now())
+    const days = Array.from({ length: 1 + DAYS_AHEAD }, (_, i) => today + i)
+    await ensurePartitions(pool, days)
+    await asOnlyKeeper(pool, async (client) => {
+      await summarizeDay(client, today - 1)
+      await this.#dropDays(client)
+      await this.#deleteTexts(client)
+      await deleteUnusedSystemPrompts(client, today - 1)
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { intervalMs, logger } = this.#options
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.keep()
+      } catch (error) {
+        logger.warn({ err: error }, 'the days of the exchange log could not be kept')
+      }
+      await this.#pause(intervalMs)
+    }
+  }
+
+  async #dropDays(client: Queryable): Promise<void> {
+    const { retentionDays, bodiesRetentionDays, logger, now } = this.#options
+    const today = dayOf(now())
+    for (const [what, days] of [
+      ['texts', bodiesRetentionDays],
+      ['all', retentionDays],
+    ] as const) {
+      if (days === null) continue
+      const dropped = await dropDaysBefore(client, what, today - days)
+      if (dropped.length > 0) logger.info({ dropped }, 'days of the exchange log are dropped')
+    }
+  }
+
+  async #deleteTexts(client: Queryable): Promise<void> {
+    const { logger, now, pauseMs } = this.#options
+    const [shortest, days] = [await shortestOfProjects(client), await daysOfTexts(client)]
+    if (shortest === null || days === null) return
+    const today = dayOf(now())
+    const end = Math.min(now() - shortest * DAY_MS, (days.last + 1) * DAY_MS)
+    const isWhole = this.#sweptDay !== today
+    const recent = end - 2 * DAY_MS
+    const begin = isWhole ? days.first * DAY_MS : Math.max(days.first * DAY_MS, recent)
+    let deleted = 0
+    for (let from = begin; from < end; from += HOUR_MS) {
+      const span = { from: new Date(from), to: new Date(from + HOUR_MS), now: new Date(now()) }
+      for (let batch = BATCH; batch === BATCH;) {
+        if (this.#stop.signal.aborted) return
+        batch = await deleteTextsOfProjects(client, span, BATCH)
+        deleted += batch
+        if (batch === BATCH) await this.#pause(pauseMs)
+      }
+    }
+    if (isWhole) this.#sweptDay = today
+    if (deleted > 0)
+      logger.info({ deleted }, 'texts of projects that keep them shortly are deleted')
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+  }
+}
