@@ -2,6 +2,8 @@
 //
 // UUIDv7 (RFC 9562, 5.7) has the milliseconds since 1970 in its first 48 bits.
 
+import pg from 'pg'
+
 import { inTransaction } from './transaction.ts'
 import type { Pool, Queryable } from './pool.ts'
 
@@ -13,6 +15,8 @@ const DAY_MS = 24 * 60 * 60_000
 export const DAYS_LOCK = '1684108659'
 /** Longer than any batch takes that is being written; then the writer tries again. */
 const PATIENCE_MS = 5_000
+/** of lock_timeout */
+const LOCK_NOT_AVAILABLE = '55P03'
 
 /** The lowest id of that millisecond. @param ms since 1970 */
 export function lowestIdAt(ms: number): string {
@@ -51,6 +55,7 @@ export async function findOldestDay(db: Queryable): Promise<Date | null> {
  * @param days since 1970, UTC
  */
 export async function ensurePartitions(pool: Pool, days: readonly number[]): Promise<void> {
+  if (await areThere(pool, days)) return
   await inTransaction(pool, async (transaction) => {
     await transaction.query(`SET LOCAL lock_timeout = ${PATIENCE_MS}`)
     await transaction.query(`SELECT pg_advisory_xact_lock(${DAYS_LOCK})`)
@@ -74,6 +79,17 @@ export async function ensurePartitions(pool: Pool, days: readonly number[]): Pro
       }
     }
   })
+}
+
+/** Asked without a lock: days that were made ahead wait for nobody. */
+async function areThere(db: Queryable, days: readonly number[]): Promise<boolean> {
+  for (const table of DAILY_TABLES) {
+    const known = await listPartitions(db, table)
+    const isThere = (day: number) =>
+      known.some((partition) => partition.day === day && partition.state === 'attached')
+    if (!days.every(isThere)) return false
+  }
+  return true
 }
 
 export interface Partition {
@@ -102,7 +118,7 @@ export async function listPartitions(db: Queryable, table: string): Promise<Part
 /**
  * Drops the days before that one; writers and readers of other days go on meanwhile.
  * @param client outside of a transaction, and nobody else's
- * @returns names of what was dropped
+ * @returns names of what was dropped; those that somebody reads are left for the next time
  */
 export async function dropPartitionsBefore(
   client: Queryable,
@@ -114,12 +130,18 @@ export async function dropPartitionsBefore(
     if (partition.day >= day) continue
     const { name, state } = partition
     // No lock that a writer waits for; what runs is waited for, and what is left undone is gone on with next time.
-    if (state === 'attached') {
-      await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} CONCURRENTLY`)
-    } else if (state === 'leaving') {
-      await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} FINALIZE`)
+    try {
+      if (state === 'attached') {
+        await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} CONCURRENTLY`)
+      } else if (state === 'leaving') {
+        await client.query(`ALTER TABLE ${table} DETACH PARTITION ${name} FINALIZE`)
+      }
+      await client.query(`DROP TABLE ${name}`)
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== LOCK_NOT_AVAILABLE) throw error
+      // Only one can be on its way out.
+      break
     }
-    await client.query(`DROP TABLE ${name}`)
     dropped.push(name)
   }
   return dropped

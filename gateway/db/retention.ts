@@ -11,15 +11,14 @@ const TEXT_TABLES = ['exchange_bodies'] as const
 
 /** any number, the same in every gateway: "keep" in ASCII */
 const KEEPER_LOCK = '1801807216'
-/** Queries that run longer hold up a detachment, which is gone on with the next time. */
-const LOCK_TIMEOUT_MS = 10_000
-
 /**
  * Does the work on a connection of its own, unless another gateway is at it.
+ * @param patienceMs for locks that others have
  * @returns null where one is
  */
 export async function asOnlyKeeper<T>(
   pool: Pool,
+  patienceMs: number,
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T | null> {
   const client = await pool.connect()
@@ -35,7 +34,7 @@ export async function asOnlyKeeper<T>(
       isClean = true
       return null
     }
-    await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    await client.query(`SET lock_timeout = ${patienceMs}`)
     const result = await work(client)
     await client.query(`RESET lock_timeout; SELECT pg_advisory_unlock(${KEEPER_LOCK})`)
     isClean = true

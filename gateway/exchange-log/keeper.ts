@@ -34,6 +34,8 @@ export interface KeeperOptions {
   intervalMs?: number
   /** between two batches */
   pauseMs?: number
+  /** for whoever reads a day that is to be dropped */
+  patienceMs?: number
 }
 
 const HOUR_MS = 60 * 60_000
@@ -45,6 +47,8 @@ const DAYS_AHEAD = 4
 /** A batch is a few milliseconds; with the pause, 5,000 rows a second at most. */
 const BATCH = 500
 const PAUSE_MS = 100
+/** Queries that run longer hold a day up until the next round. A row that is late by days waits behind it. */
+const PATIENCE_MS = 3_000
 
 export class Keeper {
   readonly #options: Required<KeeperOptions>
@@ -54,7 +58,13 @@ export class Keeper {
   #sweptDay: number | null = null
 
   constructor(options: KeeperOptions) {
-    this.#options = { now: Date.now, intervalMs: INTERVAL_MS, pauseMs: PAUSE_MS, ...options }
+    this.#options = {
+      now: Date.now,
+      intervalMs: INTERVAL_MS,
+      pauseMs: PAUSE_MS,
+      patienceMs: PATIENCE_MS,
+      ...options,
+    }
   }
 
   start(): void {
@@ -69,11 +79,11 @@ export class Keeper {
 
   /** One round. @throws what PostgreSQL says; what is left undone is done in the next round */
   async keep(): Promise<void> {
-    const { pool, now } = this.#options
+    const { pool, now, patienceMs } = this.#options
     const today = dayOf(now())
     const days = Array.from({ length: 1 + DAYS_AHEAD }, (_, i) => today + i)
     await ensurePartitions(pool, days)
-    await asOnlyKeeper(pool, async (client) => {
+    await asOnlyKeeper(pool, patienceMs, async (client) => {
       await summarizeDay(client, today - 1)
       await this.#dropDays(client)
       await this.#deleteTexts(client)

@@ -2,6 +2,7 @@
 
 import { randomUUIDv7 } from 'node:crypto'
 
+import { lowestIdAt } from '../../gateway/db/partitions.ts'
 import type { ExchangeRecord } from '../../gateway/exchange.ts'
 
 export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeRecord {
@@ -53,4 +54,11 @@ export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeR
     isStored: false,
     ...changes,
   }
+}
+
+/** With an id and a beginning of that time. */
+export function exchangeAt(at: string, changes: Partial<ExchangeRecord> = {}): ExchangeRecord {
+  const startedAt = new Date(at)
+  const id = lowestIdAt(startedAt.getTime()).slice(0, 14) + randomUUIDv7().slice(14)
+  return exchangeRecord({ id, startedAt, ...changes })
 }

@@ -5,9 +5,8 @@ import { randomUUIDv7 } from 'node:crypto'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { lowestIdAt } from '../../../gateway/db/partitions.ts'
 import { errorOf, rowsOf, startAdmin } from '../../support/admin.ts'
-import { exchangeRecord } from '../../support/exchange-record.ts'
+import { exchangeAt } from '../../support/exchange-record.ts'
 import { openExchangeLog } from '../../support/exchange-log.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import type { ExchangeRecord } from '../../../gateway/exchange.ts'
@@ -15,13 +14,6 @@ import type { ExchangeRecord } from '../../../gateway/exchange.ts'
 const postgres = usePostgres()
 
 const MARCH = 'from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z'
-
-/** As one that began then. */
-function exchangeAt(at: string, changes: Partial<ExchangeRecord> = {}): ExchangeRecord {
-  const startedAt = new Date(at)
-  const id = lowestIdAt(startedAt.getTime()).slice(0, 14) + randomUUIDv7().slice(14)
-  return exchangeRecord({ id, startedAt, ...changes })
-}
 
 async function start(t: TestContext) {
   const admin = await startAdmin(t, postgres)
