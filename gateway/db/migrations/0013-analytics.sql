@@ -122,7 +122,8 @@ RETURN rpad(
 )::uuid;
 
 -- A few pages for a day: whoever filters by time alone looks at these of other days, and not at their rows.
-CREATE INDEX exchanges_started_at ON exchanges USING brin (started_at) WITH (autosummarize = on);
+CREATE INDEX exchanges_started_at ON exchanges USING brin (started_at)
+  WITH (autosummarize = on, pages_per_range = 32);
 CREATE INDEX exchanges_not_completed ON exchanges (id) WHERE outcome <> 'completed';
 -- Tells whether anybody still refers to a text; equal values share their place in it.
 CREATE INDEX exchange_bodies_system_prompt ON exchange_bodies (system_prompt) WHERE system_prompt IS NOT NULL;
