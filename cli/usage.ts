@@ -92,13 +92,14 @@ function readLimit(text: string): number {
 
 const PERIOD_CHARACTERS = { hour: 13, day: 10, month: 7 }
 const CENT_DIGITS = 4
+const FIGURES = ['REQUESTS', 'FAILED', 'PROMPT TOKENS', 'ANSWER TOKENS', 'P50 MS', 'P95 MS', 'USD']
 
 function table(rows: UsageRow[], group: Dimension[], period: Period | null): string {
   if (rows.length === 0) return 'Nothing was used in that time.'
   const headings = [
     ...(period === null ? [] : [period.toUpperCase()]),
     ...group.map((name) => name.toUpperCase()),
-    ...['REQUESTS', 'FAILED', 'PROMPT TOKENS', 'ANSWER TOKENS', 'P50 MS', 'P95 MS', 'USD'],
+    ...FIGURES,
   ]
   const cells = rows.map((row) => {
     const names = {

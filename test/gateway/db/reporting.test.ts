@@ -156,8 +156,13 @@ test('the views say what the exchanges were', async (t) => {
   const callerId = randomUUIDv7()
   const first = exchangeAt('2026-03-01T10:00:00Z', { callerId, costUsd: 0.5, totalMs: 100 })
   const second = exchangeAt('2026-03-01T11:00:00Z', {
-    ...{ callerId, outcome: 'failed', status: 502, errorCode: 'upstream_error', totalMs: 9_000 },
-    ...{ conversationId: first.id, previousId: first.id },
+    callerId,
+    outcome: 'failed',
+    status: 502,
+    errorCode: 'upstream_error',
+    totalMs: 9_000,
+    conversationId: first.id,
+    previousId: first.id,
   })
   const pool = await openReports(t, [first, second])
   const { rows: days } = await pool.query(
