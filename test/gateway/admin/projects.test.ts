@@ -32,6 +32,22 @@ test('the keys of an archived project are refused until it is restored', async (
   await chat()
 })
 
+test('a project says how long its texts are kept, and may leave it to the server', async (t) => {
+  const { ask } = await startAdmin(t, postgres)
+  const made = await ask('POST', '/admin/projects', { name: 'search', bodies_retention_days: 7 })
+  assert.equal(made.body['bodies_retention_days'], 7)
+  await ask('PATCH', '/admin/projects/search', { name: 'find' })
+  assert.equal((await ask('GET', '/admin/projects/find')).body['bodies_retention_days'], 7)
+  const none = await ask('PATCH', '/admin/projects/find', { bodies_retention_days: null })
+  assert.equal(none.body['bodies_retention_days'], null)
+  for (const days of [0, 1.5, '7']) {
+    const refused = errorOf(
+      await ask('PATCH', '/admin/projects/find', { bodies_retention_days: days }),
+    )
+    assert.deepEqual([refused.status, refused.param], [400, 'bodies_retention_days'])
+  }
+})
+
 test('a project that has the name of an archived one keeps it', async (t) => {
   const { ask } = await startAdmin(t, postgres)
   const first = await ask('POST', '/admin/projects', { name: 'search' })
