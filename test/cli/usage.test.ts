@@ -39,7 +39,7 @@ test('the command line says who used what and what it cost', async (t) => {
   assert.equal(table.code, 0, table.stderr)
   const [headings, first, second] = table.stdout.split('\n')
   assert.match(headings!, /^CALLER +MODEL +REQUESTS +FAILED +PROMPT TOKENS +ANSWER TOKENS +P50 MS/)
-  assert.match(first!, /^- +other +1 +0 +7 +5 .* 2\.0000$/)
+  assert.match(first!, /^tests +other +1 +0 +7 +5 .* 2\.0000$/)
   assert.match(second!, /^ann +guide +2 +1 +14 +10 .* 1\.0000$/)
 
   const days = await run('--to', '2026-04-01', '--by', 'project', '--period', 'day', '--json')

@@ -90,9 +90,10 @@ export function readGroup(text: string | undefined): Dimension[] {
 const nullable = (type: string) => ({ type: [type, 'null'] })
 const Word = Type.Unsafe<string | null>(nullable('string'))
 const Figure = Type.Unsafe<number | null>(nullable('number'))
-const Named = Type.Unsafe<{ id: string; name: string | null } | null>({
+const Named = Type.Unsafe<{ id: string | null; name: string | null } | null>({
   type: ['object', 'null'],
-  properties: { id: { type: 'string' }, name: nullable('string') },
+  description: 'The admin key has a name and no id.',
+  properties: { id: nullable('string'), name: nullable('string') },
 })
 const Latency = Type.Unsafe<{ p50: number; p90: number; p95: number; p99: number } | null>({
   type: ['object', 'null'],
@@ -168,7 +169,7 @@ export function usageRowBody(
 }
 
 function named(id: string | null, name: string | null) {
-  return id === null ? null : { id, name }
+  return id === null && name === null ? null : { id, name }
 }
 
 function latency(percentiles: Percentiles) {
