@@ -46,7 +46,7 @@ export async function closedDays(
      FROM generate_series($2::integer, $3::integer) AS series (day)
      LEFT JOIN (
        SELECT floor(extract(epoch FROM hour) / 86400)::integer AS day, sum(requests) AS requests
-       FROM exchange_hours
+       FROM exchange_model_hours
        WHERE hour >= $4 AND hour < $5
        GROUP BY 1
      ) AS hours ON hours.day = series.day

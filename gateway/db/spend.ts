@@ -27,13 +27,17 @@ export async function sumSpend(db: Queryable, questions: SpendQuestion[]): Promi
   return rows
 }
 
+// Each owner's hours are one stretch of an index: a month of one caller is 744 rows, whoever else there is.
 const SUM = `
-  SELECT
-    coalesce(sum(prompt_tokens + completion_tokens), 0)::float8 AS tokens,
-    coalesce(sum(cost_usd), 0)::float8 AS usd
+  SELECT coalesce(sum(tokens), 0)::float8 AS tokens, coalesce(sum(cost_usd), 0)::float8 AS usd
   FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
     WITH ORDINALITY AS wanted (owner, id, since, before, place)
-  LEFT JOIN exchange_hours ON hour >= since AND hour < before
-    AND id = CASE owner WHEN 'key' THEN caller_id ELSE project_id END
+  LEFT JOIN LATERAL (
+    SELECT prompt_tokens + completion_tokens AS tokens, cost_usd FROM exchange_caller_hours
+    WHERE owner = 'key' AND caller_id = id AND hour >= since AND hour < before
+    UNION ALL
+    SELECT prompt_tokens + completion_tokens, cost_usd FROM exchange_model_hours
+    WHERE owner = 'project' AND project_id = id AND hour >= since AND hour < before
+  ) AS hours ON true
   GROUP BY place
   ORDER BY place`

@@ -15,7 +15,7 @@ export async function exchangeTables(t: TestContext, postgres: TestPostgres): Pr
 }
 
 /**
- * Rows of one UTC day, `stepMs` apart from the time that is given on, with sums in exchange_hours as the log's writer
+ * Rows of one UTC day, `stepMs` apart from the time that is given on, with sums in exchange_model_hours as the log's writer
  * leaves them. Values differ from row to row, and some are null.
  */
 export async function insertExchanges(
@@ -54,13 +54,13 @@ const INSERT = `
   FROM (SELECT n, $1::bigint + n * $3::bigint AS ms FROM generate_series(0, $2::integer - 1) AS n) AS rows`
 
 const HOURS = `
-  INSERT INTO exchange_hours AS hours (
-    hour, caller_id, project_id, model, version, upstream, requests, cancelled, failed, refused, prompt_tokens,
+  INSERT INTO exchange_model_hours AS hours (
+    project_id, hour, model, version, upstream, requests, cancelled, failed, refused, prompt_tokens,
     cached_tokens, completion_tokens, cost_usd, total_ms_counts, time_to_first_token_ms_counts
   )
-  SELECT date_trunc('hour', started_at, 'UTC'), '', '', '', '', '', count(*), 0, 0, 0, 0, 0, 0, 0, '{}', '{}'
-  FROM exchanges WHERE started_at >= $1 AND started_at < $2 GROUP BY 1
-  ON CONFLICT (hour, caller_id, project_id, model, version, upstream) DO UPDATE SET
+  SELECT '', date_trunc('hour', started_at, 'UTC'), '', '', '', count(*), 0, 0, 0, 0, 0, 0, 0, '{}', '{}'
+  FROM exchanges WHERE started_at >= $1 AND started_at < $2 GROUP BY 2
+  ON CONFLICT (project_id, hour, model, version, upstream) DO UPDATE SET
     requests = hours.requests + excluded.requests`
 
 const BODIES = `
