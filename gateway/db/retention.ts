@@ -2,12 +2,16 @@
 //
 // Knows: SQL. Does not know: when it is done, how long anything is kept.
 
-import { dropPartitionsBefore, DAYS_LOCK, listPartitions, lowestIdAt } from './partitions.ts'
+import {
+  DAILY_TABLES,
+  DAYS_LOCK,
+  dropPartitionsBefore,
+  listPartitions,
+  lowestIdAt,
+  TEXT_TABLES,
+} from './partitions.ts'
 import type pg from 'pg'
 import type { Pool, Queryable } from './pool.ts'
-
-/** Tables with texts, by day, whose rows have the ids of exchanges. */
-const TEXT_TABLES = ['exchange_bodies'] as const
 
 /** any number, the same in every gateway: "keep" in ASCII */
 const KEEPER_LOCK = '1801807216'
@@ -55,7 +59,7 @@ export async function dropDaysBefore(
   // Nobody makes days meanwhile that are about to be dropped.
   await client.query(`SELECT pg_advisory_lock(${DAYS_LOCK})`)
   const dropped: string[] = []
-  const tables = what === 'all' ? [...TEXT_TABLES, 'exchanges'] : TEXT_TABLES
+  const tables = what === 'all' ? DAILY_TABLES.toReversed() : TEXT_TABLES
   try {
     for (const table of tables) dropped.push(...(await dropPartitionsBefore(client, table, day)))
   } finally {

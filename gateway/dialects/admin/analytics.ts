@@ -13,12 +13,12 @@ import type { FrequentError, FrequentPrompt, RankedExchange } from '../../db/top
 const text = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength: 256, description }))
 
-export const SPAN_QUERY = {
+const SPAN_QUERY = {
   from: text('From this time on, such as 2027-01-31T00:00:00Z; without it a day before `to`.'),
   to: text('Before this time; without it now.'),
 }
 
-export const FILTER_QUERY = {
+const FILTER_QUERY = {
   project: text('Only of this one: its id or name.'),
   caller: text("Only of this one: a caller's id or the name of its key."),
   model: text('Only of this model.'),
