@@ -82,13 +82,12 @@ const ERRORS = {
   // what is administered
   key_not_found: refused(404),
   project_not_found: refused(404),
-  search_too_slow: refused(422),
   too_many_tails: refused(429),
   name_taken: refused(409),
   key_revoked: refused(409),
   project_archived: refused(409),
   database_unavailable: unavailable('failed', 1),
-  query_too_slow: refused(400),
+  query_too_slow: refused(422),
   // what is declared
   upstream_not_found: refused(404),
   model_not_declared: refused(404),

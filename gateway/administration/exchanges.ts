@@ -118,7 +118,7 @@ async function read(
   return rows.map((row) => ({ row, bodies: bodies.get(row.id) ?? null }))
 }
 
-/** @throws GatewayError search_too_slow */
+/** @throws GatewayError query_too_slow */
 async function bounded<T>(pool: Pool, work: (db: Queryable) => Promise<T>): Promise<T> {
   try {
     return await readOnly(pool, work)
@@ -126,7 +126,7 @@ async function bounded<T>(pool: Pool, work: (db: Queryable) => Promise<T>): Prom
     if (!(error instanceof QueryTooSlow)) throw error
     const message =
       'The search took too long. Narrow the time with from and to, or name more of what is searched for.'
-    throw new GatewayError('search_too_slow', message, { cause: error })
+    throw new GatewayError('query_too_slow', message, { cause: error })
   }
 }
 

@@ -9,9 +9,8 @@ import type { Pool, Queryable } from './pool.ts'
 
 /** Tables that are partitioned by UTC day, and by nothing else. */
 export const DAILY_TABLES = ['exchanges', 'exchange_bodies', 'exchange_words'] as const
-export const DAILY_TABLES = ['exchanges', 'exchange_bodies'] as const
 /** Those of them that have texts, whose rows have the ids of exchanges, and may go before these. */
-export const TEXT_TABLES = ['exchange_bodies'] as const
+export const TEXT_TABLES = ['exchange_bodies', 'exchange_words'] as const
 
 const DAY_MS = 24 * 60 * 60_000
 /** any number, the same in every gateway: "days" in ASCII */
