@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log limits-proof clean
+.PHONY: help serve test check format bench bench-gateway bench-log limits-proof outage-proof kill-proof soak-proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,15 @@ bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
+
+outage-proof: $(INSTALLED) ## show that nothing is refused or lost without PostgreSQL or Redis; takes two minutes
+	@$(NODE) test/proofs/outage.ts $(ARGS)
+
+kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes three minutes
+	@$(NODE) test/proofs/kill.ts $(ARGS)
+
+soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes ten minutes
+	@$(NODE) test/proofs/soak.ts $(ARGS)
 
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache

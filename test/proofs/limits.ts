@@ -1,105 +1,93 @@
-// Shows that a limit is one limit, however many gateways there are: two processes on one Redis are offered more than
-// twice of 600 requests a minute, for as many minutes as are asked for, and admit 600 in each.
+// Shows that a limit is one limit, however many gateways there are: two whole gateways on one Redis and one PostgreSQL
+// are offered more than twice of a key's 600 requests a minute, by several clients each, and admit 600 in each minute.
 //
-//   make limits-proof            one minute
-//   make limits-proof ARGS=3     three
+//   make limits-proof                         one minute
+//   make limits-proof ARGS='--minutes 3'      three
 
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-import { openLimits } from '../../gateway/limits/open-limits.ts'
-import { connectRedis } from '../../gateway/redis.ts'
-import { callerWith, need, SpendBook, used } from '../support/limits.ts'
-import { recordLog } from '../support/logger.ts'
+import { table } from '../bench/table.ts'
 import { REDIS_IS_ABSENT, startRedis } from '../support/redis.ts'
+import { LogReader, ProofPostgres } from './database.ts'
+import { chat, startLoad } from './load.ts'
+import { Replica } from './replica.ts'
+import { startUpstream } from './upstream.ts'
+import { readOptions, say, tally, Verdict } from './verdict.ts'
+import type { Seen } from './load.ts'
+import type { Lasting } from '../support/lasting.ts'
 
 const LIMIT = 600
 const TOLERANCE = 0.01
 const MINUTE_MS = 60_000
-/** of each gateway, in a minute: together 2.5 times the limit */
-const OFFERED = 750
+/** of each gateway; they ask about 13 times a second there, together 2.5 times the limit */
+const CLIENTS = 8
+const PAUSE_MS = 580
+const PATIENCE_MS = 20_000
 
-interface Count {
-  minute: number
-  offered: number
-  admitted: number
-}
+const { minutes } = readOptions({ minutes: 1 })
+if (REDIS_IS_ABSENT) throw new Error(`Nothing can be shown: ${REDIS_IS_ABSENT}.`)
+const verdict = new Verdict()
+await using undo = new AsyncDisposableStack()
+const t: Lasting = { after: (stop) => undo.defer(stop) }
 
-const now = () => performance.timeOrigin + performance.now()
+const upstream = await startUpstream(t)
+const redis = await startRedis(t)
+const postgres = await ProofPostgres.start(t)
+const shared = { upstreamUrl: upstream.url, databaseUrl: postgres.url, redisUrl: redis.url }
+const replicas = [
+  await Replica.start(t, { name: 'a', ...shared }),
+  await Replica.start(t, { name: 'b', ...shared }),
+]
+const key = await replicas[0]!.makeKey('proof', { requests_per_minute: LIMIT })
 
-/** One gateway's limiter: asks at a fixed pace and reports what was admitted in each minute. */
-async function offer(redisUrl: string, startMs: number, minutes: number): Promise<Count[]> {
-  const { logger } = recordLog()
-  const redis = connectRedis(redisUrl, 'limits', logger)
-  const book = new SpendBook()
-  const limits = await openLimits({
-    redis,
-    sumSpend: (questions) => book.sum(questions),
-    logger,
-    now,
-  })
-  if (limits.isDegraded) throw new Error('Redis does not answer.')
-  const caller = callerWith({ requestsPerMinute: LIMIT })
-  const counts = Array.from({ length: minutes }, (_, minute) => ({
-    minute: minute + 1,
-    offered: 0,
-    admitted: 0,
-  }))
-  const asked: Promise<void>[] = []
-  for (let i = 0; i < minutes * OFFERED; i++) {
-    const dueMs = startMs + ((i + Math.random()) * MINUTE_MS) / OFFERED
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - now())))
-    const count = counts[Math.min(minutes - 1, Math.floor((now() - startMs) / MINUTE_MS))]
-    if (!count) throw new Error('It is before the start. This is a bug.')
-    count.offered++
-    const ask = async () => {
-      const reservation = await limits.admit(caller, need()).catch(() => null)
-      if (!reservation) return
-      count.admitted++
-      reservation.settle(used(10, 20), 0)
-    }
-    asked.push(ask())
-  }
-  await Promise.all(asked)
-  await limits.close()
-  return counts
-}
+say(`Two gateways on one Redis, ${2 * CLIENTS} clients, a limit of ${LIMIT} requests a minute.`)
+const startMs = performance.now()
+const seen: (Seen & { replica: Replica })[] = []
+const loads = replicas.map((replica) =>
+  startLoad({
+    clients: CLIENTS,
+    pauseMs: PAUSE_MS,
+    origin: () => replica.url,
+    ask: () => chat(key, Math.random() < 0.5),
+    seen: (one) => void seen.push({ ...one, replica }),
+  }),
+)
+await sleep(minutes * MINUTE_MS)
+await Promise.all(loads.map((load) => load.stop()))
 
-async function prove(minutes: number): Promise<boolean> {
-  await using undo = new AsyncDisposableStack()
-  const redis = await startRedis({ after: (stop) => undo.defer(stop) })
-  const startMs = Math.ceil(now()) + 2_000
-  console.log(
-    `Two gateways on one Redis, ${2 * OFFERED} requests a minute for a limit of ${LIMIT}.`,
+const rows = []
+for (let minute = 0; minute < minutes; minute++) {
+  const asked = seen.filter((one) => Math.floor((one.startMs - startMs) / MINUTE_MS) === minute)
+  const admitted = asked.filter(({ isWhole }) => isWhole)
+  const shares = replicas.map((each) => admitted.filter(({ replica }) => replica === each).length)
+  rows.push([minute + 1, asked.length, ...shares, admitted.length].map(String))
+  verdict.hold(
+    `${LIMIT} requests ± ${100 * TOLERANCE} % are admitted in minute ${minute + 1}`,
+    Math.abs(admitted.length - LIMIT) <= TOLERANCE * LIMIT,
+    `${admitted.length} of ${asked.length}`,
   )
-  const gateways = ['a', 'b'].map(() =>
-    fork(import.meta.filename, ['offer', redis.url, String(startMs), String(minutes)]),
+  verdict.hold(
+    `more than twice of it is asked for in minute ${minute + 1}`,
+    asked.length > 2 * LIMIT,
+    String(asked.length),
   )
-  const reports = await Promise.all(
-    gateways.map(async (gateway) => (await once(gateway, 'message'))[0] as Count[]),
-  )
-  let isTrue = true
-  for (let minute = 0; minute < minutes; minute++) {
-    const counts = reports.map((report) => report[minute])
-    const admitted = counts.reduce((sum, count) => sum + (count?.admitted ?? 0), 0)
-    const offered = counts.reduce((sum, count) => sum + (count?.offered ?? 0), 0)
-    const isExact = Math.abs(admitted - LIMIT) <= TOLERANCE * LIMIT
-    isTrue &&= isExact
-    const shares = counts.map((count) => count?.admitted).join(' + ')
-    console.log(
-      `  minute ${minute + 1}: offered ${offered}, admitted ${shares} = ${admitted}, ` +
-        (isExact ? 'as it should be' : `not within ${100 * TOLERANCE} %`),
-    )
-  }
-  return isTrue
 }
+console.log(`\n${table(['minute', 'asked', 'by a', 'by b', 'together'], rows)}`)
 
-const [first = '1', redisUrl = '', startMs = '0', minutes = '1'] = process.argv.slice(2)
-if (first === 'offer') {
-  process.send?.(await offer(redisUrl, Number(startMs), Number(minutes)))
-  process.disconnect()
-} else if (REDIS_IS_ABSENT) {
-  console.log(`Nothing is shown: ${REDIS_IS_ABSENT}.`)
-} else if (!(await prove(Number(first)))) {
-  process.exitCode = 1
-}
+const refused = seen.filter(({ isWhole }) => !isWhole)
+verdict.hold(
+  'whoever is refused is told that it is the limit',
+  refused.every(({ status, code }) => status === 429 && code === 'rate_limit_exceeded'),
+  tally(refused.map(({ status, code }) => `${status} ${code}`)),
+)
+const ids = seen.map(({ id }) => id ?? 'none')
+const missing = await new LogReader(t, { connectionString: postgres.url }).missingOf(
+  ids,
+  PATIENCE_MS,
+)
+verdict.hold(
+  'admitted or refused, each is in the log',
+  missing.length === 0,
+  `${ids.length - missing.length} of ${ids.length}`,
+)
+verdict.tell()
