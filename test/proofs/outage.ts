@@ -114,7 +114,7 @@ async function watch(signal: AbortSignal) {
       const response = await fetch(`${replica.url}/readyz`).catch(() => null)
       phase.readiness.push(response?.status ?? 0)
       await response?.text()
-      const pending = await replica.metric('headrace_exchange_log_pending')
+      const pending = await replica.metric('headrace_exchange_log_pending').catch(() => 0)
       phase.pending = Math.max(phase.pending, pending)
     }
     await sleep(WATCH_MS, undefined, { signal }).catch(() => {})

@@ -36,6 +36,7 @@ export class Replica {
   readonly errors = new Map<string, number>()
   readonly #env: NodeJS.ProcessEnv
   #child: ChildProcess | null = null
+  #isToEnd = false
   #port = 0
 
   private constructor(name: string, dataDir: string, env: NodeJS.ProcessEnv) {
@@ -79,11 +80,18 @@ export class Replica {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child
+    this.#isToEnd = false
     const lastWords: string[] = []
     createInterface({ input: child.stderr }).on('line', (line) => {
       lastWords.push(line)
       if (lastWords.length > 20) lastWords.shift()
       this.#hear(line)
+    })
+    // 'close' comes after its last words.
+    child.once('close', (code, signal) => {
+      if (this.#isToEnd) return
+      this.#hear(`The process ended by itself (${signal ?? `code ${code}`}).`)
+      console.error(`The gateway ${this.name} ended by itself:\n${lastWords.join('\n')}`)
     })
     for await (const line of createInterface({ input: child.stdout })) {
       this.#port = Number(new URL((JSON.parse(line) as { url: string }).url).port)
@@ -120,6 +128,7 @@ export class Replica {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
+    this.#isToEnd = true
     const gone = once(child, 'exit')
     child.kill(signal)
     const cut = setTimeout(() => child.kill('SIGKILL'), 20_000)
