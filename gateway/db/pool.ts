@@ -40,6 +40,9 @@ export function createPool(connection: Connection, logger: Logger): Pool {
   pool.on('error', (error) => {
     if (!pool.ending) logger.warn({ reason: error.message }, 'a connection to PostgreSQL broke')
   })
+  // One that breaks while somebody has it is told by what they asked of it, and where they asked nothing at the moment,
+  // by the next thing that they ask. Here too a listener keeps the process alive: the pool's own is for idle ones.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
