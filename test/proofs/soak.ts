@@ -39,8 +39,8 @@ const LAST = 0.3
 const MEMORY_GROWTH = 0.1
 const DESCRIPTOR_GROWTH = 8
 const PATIENCE_MS = 60_000
-/** what a fault of the upstream leaves in the log: the sentence that names it */
-const EXPECTED_ERRORS = [/^the upstream/i, /an answer broke off/, /upstream|compatible/i]
+/** what the upstream's faults leave in the log */
+const EXPECTED_ERRORS = [/^The upstream at \S+ answered with status 500/, /^an answer broke off$/]
 const PLENTY = { requests_per_minute: 1_000_000, concurrent_requests: 1_000, daily_usd: 10_000 }
 
 const { minutes } = readOptions({ minutes: 10 })
