@@ -41,7 +41,7 @@ limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limi
 outage-proof: $(INSTALLED) ## show that nothing is refused or lost without PostgreSQL or Redis; takes two minutes
 	@$(NODE) test/proofs/outage.ts $(ARGS)
 
-kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes three minutes
+kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes a minute
 	@$(NODE) test/proofs/kill.ts $(ARGS)
 
 soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes ten minutes

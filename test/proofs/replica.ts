@@ -36,7 +36,8 @@ export class Replica {
   readonly errors = new Map<string, number>()
   readonly #env: NodeJS.ProcessEnv
   #child: ChildProcess | null = null
-  #isToEnd = false
+  /** the one that was told to end */
+  #ending: ChildProcess | null = null
   #port = 0
 
   private constructor(name: string, dataDir: string, env: NodeJS.ProcessEnv) {
@@ -80,7 +81,6 @@ export class Replica {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child
-    this.#isToEnd = false
     const lastWords: string[] = []
     createInterface({ input: child.stderr }).on('line', (line) => {
       lastWords.push(line)
@@ -89,7 +89,7 @@ export class Replica {
     })
     // 'close' comes after its last words.
     child.once('close', (code, signal) => {
-      if (this.#isToEnd) return
+      if (this.#ending === child) return
       this.#hear(`The process ended by itself (${signal ?? `code ${code}`}).`)
       console.error(`The gateway ${this.name} ended by itself:\n${lastWords.join('\n')}`)
     })
@@ -128,7 +128,7 @@ export class Replica {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child
     if (!child || child.exitCode !== null || child.signalCode !== null) return
-    this.#isToEnd = true
+    this.#ending = child
     const gone = once(child, 'exit')
     child.kill(signal)
     const cut = setTimeout(() => child.kill('SIGKILL'), 20_000)
