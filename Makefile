@@ -38,7 +38,7 @@ bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
 
-outage-proof: $(INSTALLED) ## show that nothing is refused or lost without PostgreSQL or Redis; takes two minutes
+outage-proof: $(INSTALLED) ## show that nothing is refused or lost without PostgreSQL or Redis; takes three minutes
 	@$(NODE) test/proofs/outage.ts $(ARGS)
 
 kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes a minute

@@ -2,7 +2,7 @@
 //
 // Knows: the server and the log's tables. Does not know: gateways.
 
-import { chown } from 'node:fs/promises'
+import { chown, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { CLUSTER_USER, openCluster } from '../../gateway/db/embedded/cluster.ts'
@@ -44,7 +44,10 @@ export class ProofPostgres {
     const where = `host=${encodeURIComponent(sockets.path)}&port=${place.port}`
     const url = `postgresql://${CLUSTER_USER}:${password}@localhost/postgres?${where}`
     const database = new ProofPostgres(url, options, await launchServer(options))
-    defer(t, () => database.#server.stop())
+    defer(t, async () => {
+      await database.thaw()
+      await database.#server.stop()
+    })
     return database
   }
 
@@ -54,8 +57,27 @@ export class ProofPostgres {
     await this.#server.ended
   }
 
+  /** Takes connections and statements, and answers none: as a server whose disk hangs. */
+  freeze(): Promise<void> {
+    return this.#signal('SIGSTOP')
+  }
+
+  thaw(): Promise<void> {
+    return this.#signal('SIGCONT')
+  }
+
   async startAgain(): Promise<void> {
     this.#server = await launchServer(this.#options)
+  }
+
+  /** To the server, and then to all that it has started. */
+  async #signal(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const { pid } = this.#server
+    process.kill(pid, signal)
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    for (const child of children.split(' ').filter((text) => text.trim() !== '')) {
+      process.kill(Number(child), signal)
+    }
   }
 }
 
