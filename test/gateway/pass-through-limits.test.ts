@@ -31,7 +31,7 @@ async function start(t: TestContext, timeouts: Timeouts = {}) {
 }
 
 test('an answer that does not come, or comes in part, ends when its time is over', async (t) => {
-  const whole = await start(t, { totalMs: 60 })
+  const whole = await start(t, { totalMs: 400 })
   whole.upstream.script = (x) => x.stall()
   const { client } = whole
   await assert.rejects(client.moderations.create({ input: 'Hi' }), {
