@@ -3,8 +3,10 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 
+import { BODY_POLICIES } from '../gateway/callers/body-policy.ts'
 import { LIMITS } from '../gateway/callers/limits.ts'
 import { NAME_PATTERN, NAME_RULE } from '../gateway/dialects/admin/fields.ts'
+import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
 import type { Limits } from '../gateway/callers/caller.ts'
 import type { LimitsPatch, TagsPatch } from '../gateway/dialects/admin/fields.ts'
 import type { Page } from '../gateway/db/page.ts'
@@ -91,6 +93,20 @@ export function readTag(text: string, before: TagsPatch = {}): TagsPatch {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
   if (name === undefined) throw new InvalidArgumentError('Allowed is name=value.')
   return { ...before, [name]: value || null }
+}
+
+/** `--bodies redacted`, or `default` */
+export function bodiesOption(): Option {
+  const option = new Option(
+    '--bodies <policy>',
+    `what is kept of texts: ${BODY_POLICIES.join(', ')}; default: as its project or the server says`,
+  )
+  return option.argParser((text): OrNothing<BodyPolicy> => {
+    const policy = BODY_POLICIES.find((known) => known === text)
+    if (policy) return policy
+    if (text === 'default') return NOTHING
+    throw new InvalidArgumentError(`Allowed are ${BODY_POLICIES.join(', ')} and default.`)
+  })
 }
 
 export type LimitFlags = { [Key in keyof Limits]?: OrNothing<number> }

@@ -20,6 +20,7 @@ import { keyBody } from '../gateway/dialects/admin/key.ts'
 import {
   addLimitOptions,
   addPageOptions,
+  bodiesOption,
   limitsOf,
   moreRows,
   orNull,
@@ -33,6 +34,7 @@ import {
 } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
+import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
 import type { Role } from '../gateway/callers/caller.ts'
 import type { NewKey } from '../gateway/administration/keys.ts'
 import type { ApiKey } from '../gateway/db/api-keys.ts'
@@ -47,6 +49,7 @@ interface KeyFlags extends LimitFlags {
   models?: OrNothing<string[]>
   tag?: TagsPatch
   cacheSeconds?: OrNothing<number>
+  bodies?: OrNothing<BodyPolicy>
   expires?: OrNothing<string>
   json?: boolean
 }
@@ -164,6 +167,7 @@ function addKeyOptions(command: Command): Command {
         'how long answers to equal questions are given again; none: as the model says',
       ).argParser(readSeconds),
     )
+    .addOption(bodiesOption())
     .addOption(
       new Option('--tag <name=value>', 'a word of your own; name= takes it away').argParser(
         readTag,
@@ -173,7 +177,7 @@ function addKeyOptions(command: Command): Command {
 }
 
 function patchOf(flags: KeyFlags): KeyPatch {
-  const { role, project, models, tag, cacheSeconds, expires } = flags
+  const { role, project, models, tag, cacheSeconds, bodies, expires } = flags
   return {
     role,
     project: project === 'none' ? null : project,
@@ -181,6 +185,7 @@ function patchOf(flags: KeyFlags): KeyPatch {
     limits: limitsOf(flags),
     tags: tag,
     cache_seconds: orNull(cacheSeconds),
+    bodies: orNull(bodies),
     expires_at: orNull(expires),
   }
 }

@@ -10,6 +10,7 @@ import { projectBody } from '../gateway/dialects/admin/project.ts'
 import {
   addLimitOptions,
   addPageOptions,
+  bodiesOption,
   limitsOf,
   moreRows,
   orNull,
@@ -20,6 +21,7 @@ import {
 } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
+import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
 import type { TagsPatch } from '../gateway/dialects/admin/fields.ts'
 import type { Project } from '../gateway/db/projects.ts'
 import type { LimitFlags, OrNothing, PageFlags } from './arguments.ts'
@@ -28,6 +30,7 @@ import type { DatabaseCommandDeps } from './database.ts'
 interface ProjectFlags extends LimitFlags {
   tag?: TagsPatch
   keepTextsDays?: OrNothing<number>
+  bodies?: OrNothing<BodyPolicy>
   json?: boolean
 }
 
@@ -118,12 +121,14 @@ function changesOf(flags: ProjectFlags) {
   return {
     limits: limitsOf(flags),
     tags: flags.tag,
+    bodies: orNull(flags.bodies),
     bodies_retention_days: orNull(flags.keepTextsDays),
   }
 }
 
 function addProjectOptions(command: Command): Command {
   return addLimitOptions(command)
+    .addOption(bodiesOption())
     .addOption(
       new Option(
         '--keep-texts-days <days>',

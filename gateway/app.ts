@@ -57,6 +57,7 @@ import type { FeedbackTokens } from './feedback/tokens.ts'
 import type { Admission } from './limits/admission.ts'
 import type { Limits } from './limits/limits.ts'
 import type { ExchangeLog } from './plugins/exchange.ts'
+import type { Privacy } from './privacy/privacy.ts'
 import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
@@ -91,6 +92,8 @@ export interface AppDeps {
   /** what the admin API reads and changes */
   pool: Pool
   exchangeLog: ExchangeLog
+  /** what may be kept of texts */
+  privacy: Privacy
   responses: KeptResponses
   feedback: { tokens: FeedbackTokens; spool: Pick<FeedbackSpool, 'append'> }
   routes: Routes
@@ -126,7 +129,7 @@ const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
   const { settings, routes, callers, pool, exchangeLog, responses, readiness, metrics } = deps
-  const { admission, limits, cache } = deps
+  const { admission, limits, cache, privacy } = deps
   const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
@@ -200,7 +203,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
 
   app.register((answers: App, _options, done) => {
-    recordExchanges(answers, { exchangeLog, recent, metrics, open, now })
+    recordExchanges(answers, { exchangeLog, privacy, recent, metrics, open, now })
     if (settings.refusesUnlogged) refuseUnlogged(answers, exchangeLog)
     refuseWhileDraining(answers, readiness)
     authenticate(answers, identities)
@@ -208,7 +211,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     offerFeedbackTokens(answers, tokens)
     chatRoutes(answers, answerDeps)
     completionRoutes(answers, answerDeps)
-    responseRoutes(answers, { ...answerDeps, responses, now })
+    responseRoutes(answers, { ...answerDeps, responses, privacy, now })
     embeddingRoutes(answers, { router, routes, limits })
     passThroughRoutes(answers, {
       routes,

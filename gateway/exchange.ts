@@ -7,6 +7,7 @@
 
 import { costOf } from './limits/price.ts'
 import type { AnswerUsage, FinishReason } from './backends/backend.ts'
+import type { BodyPolicy } from './callers/body-policy.ts'
 import type { Caller } from './callers/caller.ts'
 import type { ToolCall } from './conversation.ts'
 import type { GatewayError } from './errors.ts'
@@ -120,6 +121,7 @@ export class Exchange {
   #isMeasured = false
   #price: Price | null = null
   #reservation: Reservation | null = null
+  #bodies: BodyPolicy | null = null
 
   /**
    * @param now milliseconds since 1970, monotonic
@@ -192,11 +194,17 @@ export class Exchange {
   }
 
   calledBy(caller: Caller) {
+    this.#bodies = caller.bodies
     this.#record.callerId = caller.id
     this.#record.callerName = caller.name
     this.#record.projectId = caller.project?.id ?? null
     const tags = Object.entries(caller.tags)
     if (tags.length > 0) this.#record.tags = tags.map(([name, value]) => `${name}=${value}`)
+  }
+
+  /** what may be kept of its texts; null: as the server says */
+  get bodies(): BodyPolicy | null {
+    return this.#bodies
   }
 
   asked({ tags, ...asked }: Partial<ExchangeRecord>) {

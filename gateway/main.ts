@@ -23,6 +23,7 @@ import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
+import { readPseudonymKey } from './db/pseudonym-key.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { ScheduledExport } from './export/scheduled-export.ts'
@@ -34,6 +35,7 @@ import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
 import { openLimits } from './limits/open-limits.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { Privacy } from './privacy/privacy.ts'
 import { Readiness } from './readiness.ts'
 import { KeptResponses } from './responses/kept-responses.ts'
 import { sweepExpired } from './responses/sweep.ts'
@@ -120,6 +122,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   keeper.start()
   started.defer(() => keeper.close())
+  const privacy = new Privacy({
+    byDefault: settings.logBodies,
+    pseudonymKey: await readPseudonymKey(pool),
+  })
   const ttlMs = settings.responsesTtlDays * DAY_MS
   const responses = new KeptResponses({ db: pool, ttlMs, logger })
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
@@ -145,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     folders: ['.', dataDir],
     env: options.env,
     library,
+    usePatterns: (patterns) => privacy.usePatterns(patterns),
     pool,
     keyring,
     logger,
@@ -211,6 +218,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     pool,
     exchangeLog,
+    privacy,
     responses,
     feedback,
     readiness,

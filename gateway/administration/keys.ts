@@ -57,6 +57,7 @@ export async function createKey(pool: Pool, actor: Actor, draft: KeyDraft): Prom
       limits: readLimits(draft.limits ?? {}),
       tags: mergePatch({}, draft.tags ?? {}),
       cacheSeconds: draft.cache_seconds ?? null,
+      bodies: draft.bodies ?? null,
       expiresAt,
       createdAt: now,
       createdBy: actor.name,
@@ -79,7 +80,7 @@ export async function changeKey(
   patch: KeyPatch,
 ): Promise<ApiKey> {
   const { name, role, project, allowed_models: models, limits, tags } = patch
-  const { cache_seconds: cacheSeconds, expires_at: expiresAt } = patch
+  const { cache_seconds: cacheSeconds, bodies, expires_at: expiresAt } = patch
   return change(pool, actor, 'key.update', async (transaction) => {
     const before = await lockValid(transaction, idOrName)
     const after: ApiKey = {
@@ -93,6 +94,7 @@ export async function changeKey(
         : before.limits,
       tags: tags ? mergePatch(before.tags, tags) : before.tags,
       cacheSeconds: cacheSeconds === undefined ? before.cacheSeconds : cacheSeconds,
+      bodies: bodies === undefined ? before.bodies : bodies,
       expiresAt: expiresAt === undefined ? before.expiresAt : readExpiry(expiresAt),
       updatedAt: new Date(),
     }

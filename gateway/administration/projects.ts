@@ -30,6 +30,7 @@ export async function createProject(
     limits: readLimits(draft.limits ?? {}),
     tags: mergePatch({}, draft.tags ?? {}),
     bodiesRetentionDays: draft.bodies_retention_days ?? null,
+    bodies: draft.bodies ?? null,
     createdAt: now,
     createdBy: actor.name,
     updatedAt: now,
@@ -46,7 +47,7 @@ export async function changeProject(
   pool: Pool,
   actor: Actor,
   idOrName: string,
-  { name, limits, tags, bodies_retention_days: days, archived }: ProjectPatch,
+  { name, limits, tags, bodies, bodies_retention_days: days, archived }: ProjectPatch,
 ): Promise<Project> {
   const action = archived === undefined ? 'update' : archived ? 'archive' : 'restore'
   return change(pool, actor, `project.${action}`, async (transaction) => {
@@ -61,6 +62,7 @@ export async function changeProject(
         : before.limits,
       tags: tags ? mergePatch(before.tags, tags) : before.tags,
       bodiesRetentionDays: days === undefined ? before.bodiesRetentionDays : days,
+      bodies: bodies === undefined ? before.bodies : bodies,
       archivedAt:
         archived === undefined ? before.archivedAt : archived ? (before.archivedAt ?? now) : null,
       updatedAt: now,

@@ -2,6 +2,8 @@
 //
 // Knows: words. Does not know: where callers are kept, how limits are counted.
 
+import type { BodyPolicy } from './body-policy.ts'
+
 export const ROLES = ['caller', 'developer', 'admin'] as const
 /** `caller` asks models; `developer` also reads and writes the catalog; `admin` may everything. */
 export type Role = (typeof ROLES)[number]
@@ -29,6 +31,8 @@ export interface Caller {
   tags: Record<string, string>
   /** answers to equal questions may be given again; null: as the model says */
   cacheSeconds: number | null
+  /** what is kept of texts: the stricter of its own and its project's; null: as the server says */
+  bodies: BodyPolicy | null
   /** null: never */
   expiresAt: Date | null
 }
@@ -43,6 +47,7 @@ export const ADMIN: Caller = {
   allowedModels: null,
   tags: {},
   cacheSeconds: null,
+  bodies: null,
   expiresAt: null,
 }
 

@@ -7,9 +7,10 @@ import { LRUCache } from 'lru-cache'
 
 import { GatewayError } from '../errors.ts'
 import { inTime } from './in-time.ts'
+import type { BodyPolicy } from './body-policy.ts'
 import type { Caller } from './caller.ts'
 
-export type CallersProject = NonNullable<Caller['project']>
+export type CallersProject = NonNullable<Caller['project']> & { bodies: BodyPolicy | null }
 
 export interface ProjectMemoryOptions {
   /** null where there is none, or it is archived */

@@ -60,6 +60,7 @@ export class TokenCheck {
       allowedModels,
       tags: {},
       cacheSeconds: null,
+      bodies: project?.bodies ?? null,
       expiresAt,
     }
   }

@@ -7,10 +7,12 @@
 
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
+import { stricterOf } from '../callers/body-policy.ts'
 import { limitsToWire, readLimits } from '../callers/limits.ts'
 import { paged } from './page.ts'
 import type { Page, Paged } from './page.ts'
 import type { Queryable } from './pool.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
 import type { Caller, Limits, Role } from '../callers/caller.ts'
 import type { WireLimits } from '../callers/limits.ts'
 
@@ -26,6 +28,7 @@ export interface ApiKey {
   limits: Limits
   tags: Record<string, string>
   cacheSeconds: number | null
+  bodies: BodyPolicy | null
   expiresAt: Date | null
   createdAt: Date
   /** null: made before that was noted */
@@ -60,7 +63,7 @@ export function prefixOf(key: string): string {
 }
 
 const COLUMNS = `k.id, k.name, k.prefix, k.role, k.allowed_models AS "allowedModels", k.limits, k.tags,
-  k.cache_seconds AS "cacheSeconds", k.expires_at AS "expiresAt", k.created_at AS "createdAt",
+  k.cache_seconds AS "cacheSeconds", k.bodies, k.expires_at AS "expiresAt", k.created_at AS "createdAt",
   k.created_by AS "createdBy", k.updated_at AS "updatedAt", k.rotated_at AS "rotatedAt",
   k.previous_until AS "previousUntil", k.revoked_at AS "revokedAt",
   p.id AS "projectId", p.name AS "projectName"`
@@ -75,6 +78,7 @@ interface Row extends Omit<ApiKey, 'limits' | 'project'> {
 interface CallerRow extends Row {
   keyHash: Buffer
   projectLimits: WireLimits | null
+  projectBodies: BodyPolicy | null
 }
 
 /**
@@ -83,7 +87,8 @@ interface CallerRow extends Row {
  */
 export async function findCallerByKeyHash(db: Queryable, keyHash: Buffer): Promise<Caller | null> {
   const { rows } = await db.query<CallerRow>(
-    `SELECT ${COLUMNS}, k.key_hash AS "keyHash", p.limits AS "projectLimits" FROM ${TABLES}
+    `SELECT ${COLUMNS}, k.key_hash AS "keyHash", p.limits AS "projectLimits",
+       p.bodies AS "projectBodies" FROM ${TABLES}
      WHERE (k.key_hash = $1 OR k.previous_hash = $1)
        AND k.revoked_at IS NULL AND p.archived_at IS NULL`,
     [keyHash],
@@ -97,12 +102,17 @@ export async function findCallerByKeyHash(db: Queryable, keyHash: Buffer): Promi
     name: row.name,
     role: row.role,
     project: row.projectId
-      ? { id: row.projectId, name: row.projectName!, limits: readLimits(row.projectLimits!) }
+      ? {
+          id: row.projectId,
+          name: row.projectName!,
+          limits: readLimits(row.projectLimits!),
+        }
       : null,
     limits: readLimits(row.limits),
     allowedModels: row.allowedModels,
     tags: row.tags,
     cacheSeconds: row.cacheSeconds,
+    bodies: stricterOf(row.bodies, row.projectBodies),
     expiresAt: isCurrent ? row.expiresAt : earlier(row.previousUntil, row.expiresAt),
   }
 }
@@ -110,8 +120,8 @@ export async function findCallerByKeyHash(db: Queryable, keyHash: Buffer): Promi
 export async function insertApiKey(db: Queryable, apiKey: ApiKey, keyHash: Buffer): Promise<void> {
   await db.query(
     `INSERT INTO api_keys (id, name, key_hash, prefix, role, project_id, allowed_models, limits, tags,
-       cache_seconds, expires_at, created_at, created_by, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+       cache_seconds, bodies, expires_at, created_at, created_by, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     [
       apiKey.id,
       apiKey.name,
@@ -123,6 +133,7 @@ export async function insertApiKey(db: Queryable, apiKey: ApiKey, keyHash: Buffe
       limitsToWire(apiKey.limits),
       apiKey.tags,
       apiKey.cacheSeconds,
+      apiKey.bodies,
       apiKey.expiresAt,
       apiKey.createdAt,
       apiKey.createdBy,
@@ -134,7 +145,7 @@ export async function insertApiKey(db: Queryable, apiKey: ApiKey, keyHash: Buffe
 export async function updateApiKey(db: Queryable, apiKey: ApiKey): Promise<void> {
   await db.query(
     `UPDATE api_keys SET name = $2, role = $3, project_id = $4, allowed_models = $5, limits = $6, tags = $7,
-       cache_seconds = $8, expires_at = $9, updated_at = $10, revoked_at = $11
+       cache_seconds = $8, bodies = $9, expires_at = $10, updated_at = $11, revoked_at = $12
      WHERE id = $1`,
     [
       apiKey.id,
@@ -145,6 +156,7 @@ export async function updateApiKey(db: Queryable, apiKey: ApiKey): Promise<void>
       limitsToWire(apiKey.limits),
       apiKey.tags,
       apiKey.cacheSeconds,
+      apiKey.bodies,
       apiKey.expiresAt,
       apiKey.updatedAt,
       apiKey.revokedAt,

@@ -6,7 +6,9 @@ import { limitsToWire, readLimits } from '../callers/limits.ts'
 import { paged } from './page.ts'
 import type { Page, Paged } from './page.ts'
 import type { Queryable } from './pool.ts'
-import type { Caller, Limits } from '../callers/caller.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
+import type { Limits } from '../callers/caller.ts'
+import type { CallersProject } from '../callers/project-memory.ts'
 import type { WireLimits } from '../callers/limits.ts'
 
 export interface Project {
@@ -16,37 +18,49 @@ export interface Project {
   tags: Record<string, string>
   /** days that texts of its exchanges are kept, where that is shorter than the server keeps them; null: as long */
   bodiesRetentionDays: number | null
+  bodies: BodyPolicy | null
   createdAt: Date
   createdBy: string
   updatedAt: Date
   archivedAt: Date | null
 }
 
-type CallersProject = NonNullable<Caller['project']>
 type Row = Omit<Project, 'limits'> & { limits: WireLimits }
 
-const COLUMNS = `id, name, limits, tags, bodies_retention_days AS "bodiesRetentionDays", created_at AS "createdAt", created_by AS "createdBy",
+const COLUMNS = `id, name, limits, tags, bodies, bodies_retention_days AS "bodiesRetentionDays",
+  created_at AS "createdAt", created_by AS "createdBy",
   updated_at AS "updatedAt", archived_at AS "archivedAt"`
 
 const fromRow = (row: Row): Project => ({ ...row, limits: readLimits(row.limits) })
 
 export async function insertProject(db: Queryable, project: Project): Promise<void> {
-  const { id, name, limits, tags, bodiesRetentionDays, createdAt, createdBy, updatedAt } = project
+  const { id, name, limits, tags, createdAt, createdBy, updatedAt } = project
+  const { bodies, bodiesRetentionDays } = project
   await db.query(
     `INSERT INTO projects
-       (id, name, limits, tags, bodies_retention_days, created_at, created_by, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [id, name, limitsToWire(limits), tags, bodiesRetentionDays, createdAt, createdBy, updatedAt],
+       (id, name, limits, tags, bodies, bodies_retention_days, created_at, created_by, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      id,
+      name,
+      limitsToWire(limits),
+      tags,
+      bodies,
+      bodiesRetentionDays,
+      createdAt,
+      createdBy,
+      updatedAt,
+    ],
   )
 }
 
 export async function updateProject(db: Queryable, project: Project): Promise<void> {
-  const { id, name, limits, tags, bodiesRetentionDays, updatedAt, archivedAt } = project
+  const { id, name, limits, tags, bodies, bodiesRetentionDays, updatedAt, archivedAt } = project
   await db.query(
-    `UPDATE projects SET name = $2, limits = $3, tags = $4, bodies_retention_days = $5, updated_at = $6,
-       archived_at = $7
+    `UPDATE projects SET name = $2, limits = $3, tags = $4, bodies = $5, bodies_retention_days = $6, updated_at = $7,
+       archived_at = $8
      WHERE id = $1`,
-    [id, name, limitsToWire(limits), tags, bodiesRetentionDays, updatedAt, archivedAt],
+    [id, name, limitsToWire(limits), tags, bodies, bodiesRetentionDays, updatedAt, archivedAt],
   )
 }
 
@@ -68,7 +82,8 @@ export async function findProjectOfCallers(
 ): Promise<CallersProject | null> {
   const project = await findProject(db, idOrName)
   if (!project || project.archivedAt !== null) return null
-  return { id: project.id, name: project.name, limits: project.limits }
+  const { id, name, limits, bodies } = project
+  return { id, name, limits, bodies }
 }
 
 /** As findProject, and nobody else changes it, or puts a key into it, before the transaction ends. */

@@ -9,6 +9,7 @@ import { Ajv } from 'ajv'
 import type { ErrorObject } from 'ajv'
 
 import { nearestName } from '../nearest-name.ts'
+import { compilePattern, KIND_PATTERN } from '../privacy/own-patterns.ts'
 import { DeclarationSchema } from './schema.ts'
 import type { Declaration, DeclaredTarget, DeclaredUpstream } from './schema.ts'
 
@@ -77,7 +78,9 @@ class Checker {
   }
 
   /** What the schema can't say. */
-  #checkMeaning({ upstreams = {}, models = {}, default_upstream: standard }: Declaration) {
+  #checkMeaning(declaration: Declaration) {
+    const { upstreams = {}, models = {}, default_upstream: standard, redact = {} } = declaration
+    for (const [kind, pattern] of Object.entries(redact)) this.#checkPattern(kind, pattern)
     const known = [...new Set([...Object.keys(upstreams), ...this.#upstreams])]
     for (const [name, upstream] of Object.entries(upstreams)) {
       this.#checkUpstream(['upstreams', name], upstream)
@@ -109,6 +112,23 @@ class Checker {
       if (model.targets.every(({ weight }) => weight === 0)) {
         this.#problem(['models', name, 'targets'], 'no target has any weight.')
       }
+    }
+  }
+
+  #checkPattern(kind: string, pattern: string) {
+    const path = ['redact', kind]
+    if (!new RegExp(KIND_PATTERN).test(kind)) {
+      this.#problem(path, 'a kind of redacted text is made of A-Z, 0-9 and _, at most 32.')
+    }
+    try {
+      compilePattern(pattern)
+    } catch (error) {
+      // Its message quotes the pattern, which may be from the environment.
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#problem(
+        path,
+        this.#isSecret(pattern) ? 'is no regular expression as RE2 has them.' : reason,
+      )
     }
   }
 

@@ -31,6 +31,8 @@ export interface DeclaredOptions {
   /** of the tables that the admin API fills */
   pool: Pool
   keyring: Keyring
+  /** what the file says is to be taken out of texts that are kept redacted */
+  usePatterns?: (patterns: Record<string, string>) => void
   logger: Logger
 }
 
@@ -51,7 +53,10 @@ export async function openDeclared(options: DeclaredOptions): Promise<Declared> 
   const upstreams = new Upstreams(makeUpstream)
   opened.defer(() => upstreams.close())
   const routes = new DeclaredRoutes(library, upstreams)
-  const sources = new Sources((declaration) => routes.declare(declaration))
+  const sources = new Sources((declaration) => {
+    routes.declare(declaration)
+    options.usePatterns?.(declaration.redact ?? {})
+  })
   const onDeclaration = sources.fromStore.bind(sources)
   const stored = await StoredDeclarations.open({ pool, keyring, logger, onDeclaration })
   opened.defer(() => stored.close())

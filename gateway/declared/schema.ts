@@ -94,6 +94,12 @@ export const DeclarationSchema = Type.Object(
     ),
     /** who takes what names no model: files, batches */
     default_upstream: Type.Optional(name),
+    /** what is taken out of texts that are kept redacted, besides what is known: RE2's patterns by `[NAME]` */
+    redact: Type.Optional(
+      Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 1000 }), {
+        maxProperties: 100,
+      }),
+    ),
   },
   closed,
 )

@@ -12,6 +12,7 @@ import { readAsked } from './asked.ts'
 import type { RecentExchanges } from '../feedback/recent-exchanges.ts'
 import type { ExchangeRecord } from '../exchange.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Privacy } from '../privacy/privacy.ts'
 import type { App } from '../request.ts'
 
 export interface ExchangeLog {
@@ -21,6 +22,8 @@ export interface ExchangeLog {
 
 export interface ExchangeDeps {
   exchangeLog: ExchangeLog
+  /** what of a record may be kept */
+  privacy: Pick<Privacy, 'kept'>
   recent: Pick<RecentExchanges, 'remember'>
   metrics: Metrics
   /** those that have not closed */
@@ -30,7 +33,7 @@ export interface ExchangeDeps {
 }
 
 export function recordExchanges(app: App, deps: ExchangeDeps) {
-  const { exchangeLog, recent, metrics, open, now } = deps
+  const { exchangeLog, privacy, recent, metrics, open, now } = deps
   const onDropped = metrics.strangerDropped.bind(metrics)
   const strangers = new Strangers({ logger: app.log, onDropped, now })
 
@@ -42,7 +45,8 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
       if (isOfStranger(record) && !strangers.hasRoom()) return
       recent.remember(record)
       try {
-        exchangeLog.append(record)
+        // The last place where all of the texts are there: what comes after it writes what it is given.
+        exchangeLog.append(privacy.kept(record, exchange.bodies))
       } catch (error) {
         // An exception here would end the process, and with it everybody else's answers.
         reply.log.error(error, 'an exchange could not be logged')

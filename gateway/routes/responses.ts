@@ -10,17 +10,20 @@ import { answerResponses } from '../dialects/openai/responses.ts'
 import { ownerOf } from '../responses/kept-responses.ts'
 import type { AnswerDeps } from '../answer.ts'
 import type { App } from '../request.ts'
+import type { Privacy } from '../privacy/privacy.ts'
 import type { Continued, KeptResponses } from '../responses/kept-responses.ts'
 
 export interface ResponseDeps extends AnswerDeps {
   responses: KeptResponses
+  /** whether texts may be kept */
+  privacy: Pick<Privacy, 'isWhole'>
   /** milliseconds since 1970 */
   now: () => number
 }
 
 const NOTHING: Continued = { items: [], keys: [] }
 
-export function responseRoutes(app: App, { responses, now, ...deps }: ResponseDeps) {
+export function responseRoutes(app: App, { responses, privacy, now, ...deps }: ResponseDeps) {
   app.post(
     '/v1/responses',
     {
@@ -45,7 +48,8 @@ export function responseRoutes(app: App, { responses, now, ...deps }: ResponseDe
       const asked = askedBy(body, settings, items, continued.items.length)
 
       const kept = { key, owner: ownerOf(caller), input, continues: continued.keys }
-      const isKept = settings.store && responses.isKeeping
+      // Half of a conversation can't be continued: where its texts may not be kept as they are, none of them is.
+      const isKept = settings.store && responses.isKeeping && privacy.isWhole(caller.bodies)
       const format = responseAnswer({
         settings,
         now,

@@ -19,7 +19,9 @@ import {
   whole,
 } from './setting-kinds.ts'
 import { DEFAULT_PRECISION, PRECISIONS } from '../../models/manifest.ts'
+import { BODY_POLICIES } from '../callers/body-policy.ts'
 import { readSecretKeys } from '../secrets.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
 import type { Setting } from './setting-kinds.ts'
 import type { Precision } from '../../models/manifest.ts'
 
@@ -188,6 +190,13 @@ export const SETTINGS = {
     default: 'drop',
     about: 'when that is full: `drop` new exchanges from the log, or `refuse` new requests',
     values: ['drop', 'refuse'],
+  }),
+  logBodies: oneOf<BodyPolicy>({
+    name: 'HEADRACE_LOG_BODIES',
+    default: 'whole',
+    about:
+      'what is kept of texts where neither a key nor its project says: `whole`, `redacted`, `none`',
+    values: BODY_POLICIES,
   }),
   exportUrl: {
     name: 'HEADRACE_EXPORT_URL',

@@ -11,6 +11,7 @@ import { LocalBackend } from '../../gateway/backends/local.ts'
 import { createPool } from '../../gateway/db/pool.ts'
 import { FeedbackTokens } from '../../gateway/feedback/tokens.ts'
 import { Metrics } from '../../gateway/metrics/metrics.ts'
+import { Privacy } from '../../gateway/privacy/privacy.ts'
 import { Router } from '../../gateway/routing/router.ts'
 import { StoredRoutes } from '../../gateway/routing/routes.ts'
 import { Readiness } from '../../gateway/readiness.ts'
@@ -20,6 +21,7 @@ import { openGuards } from './limits.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
+import type { BodyPolicy } from '../../gateway/callers/body-policy.ts'
 import type { Caller } from '../../gateway/callers/caller.ts'
 import type { CallersProject } from '../../gateway/callers/project-memory.ts'
 import type { ExchangeRecord } from '../../gateway/exchange.ts'
@@ -123,6 +125,11 @@ export class TableOfKeys {
   }
 }
 
+/** @param byDefault what is kept of texts where neither key nor project says */
+export function privacyOf(byDefault: BodyPolicy) {
+  return new Privacy({ byDefault, pseudonymKey: Buffer.alloc(32, 7) })
+}
+
 export interface GatewayOptions {
   settings?: Partial<AppSettings>
   /** how long a request waits for its version to be loaded */
@@ -167,6 +174,7 @@ export async function startGateway(
     callers: keys,
     pool: noDatabase,
     exchangeLog: log,
+    privacy: privacyOf('whole'),
     responses: keepsNothing,
     feedback: { tokens: new FeedbackTokens([randomBytes(32)], Date.now), spool: hasNoRoom },
     readiness,

@@ -24,6 +24,7 @@ export function callerWith(limits: CallerLimits, projectLimits?: CallerLimits): 
     allowedModels: null,
     tags: {},
     cacheSeconds: null,
+    bodies: null,
     expiresAt: null,
   }
 }

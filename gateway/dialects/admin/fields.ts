@@ -6,8 +6,10 @@
 import { Type } from 'typebox'
 
 import { GatewayError } from '../../errors.ts'
+import { BODY_POLICIES } from '../../callers/body-policy.ts'
 import { LIMITS } from '../../callers/limits.ts'
 import { given } from '../openai/violation.ts'
+import type { BodyPolicy } from '../../callers/body-policy.ts'
 import type { LimitName } from '../../callers/limits.ts'
 
 /** Of keys and projects. */
@@ -50,6 +52,15 @@ export const TagsBody = Type.Unsafe<TagsPatch>({
     maxLength: MAX_TAG_CHARACTERS,
     title: `a string of at most ${MAX_TAG_CHARACTERS} characters`,
   },
+})
+
+export const Bodies = Type.Unsafe<BodyPolicy | null>({
+  type: ['string', 'null'],
+  enum: [...BODY_POLICIES, null],
+  title: `one of ${BODY_POLICIES.join(', ')}, or null`,
+  description:
+    "What is kept of exchanges' texts: all of them, what is left when they are redacted, or nothing. The stricter of a " +
+    "key's and its project's counts; null says nothing, and where both do, the server's setting counts.",
 })
 
 export const Time = Type.String({ format: 'date-time' })

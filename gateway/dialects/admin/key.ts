@@ -5,7 +5,7 @@ import type { Static } from 'typebox'
 
 import { ROLES } from '../../callers/caller.ts'
 import { limitsToWire } from '../../callers/limits.ts'
-import { LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
+import { Bodies, LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
 import type { Role } from '../../callers/caller.ts'
 import type { ApiKey } from '../../db/api-keys.ts'
 
@@ -45,6 +45,7 @@ const SETTABLE = {
         'How long answers to equal questions are given again; 0: never; null: as the model says.',
     }),
   ),
+  bodies: Type.Optional(Bodies),
   expires_at: Type.Optional(NullableTime),
 }
 
@@ -89,6 +90,7 @@ const KEY_FIELDS = {
   limits: LimitsBody,
   tags: Type.Record(Type.String(), Type.String()),
   cache_seconds: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+  bodies: Bodies,
   expires_at: NullableTime,
   created_at: Time,
   created_by: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
@@ -116,6 +118,7 @@ export function keyBody(apiKey: ApiKey): Static<typeof KeyBody> {
     limits: limitsToWire(apiKey.limits),
     tags: apiKey.tags,
     cache_seconds: apiKey.cacheSeconds,
+    bodies: apiKey.bodies,
     expires_at: timeOf(apiKey.expiresAt),
     created_at: apiKey.createdAt.toISOString(),
     created_by: apiKey.createdBy,

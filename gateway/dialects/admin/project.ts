@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 
 import { limitsToWire } from '../../callers/limits.ts'
-import { LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
+import { Bodies, LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
 import type { Project } from '../../db/projects.ts'
 
 const MAX_DAYS = 36_500
@@ -22,6 +22,7 @@ export const ProjectDraft = Type.Object(
     limits: Type.Optional(LimitsBody),
     tags: Type.Optional(TagsBody),
     bodies_retention_days: Type.Optional(RetentionDays),
+    bodies: Type.Optional(Bodies),
   },
   { additionalProperties: false },
 )
@@ -33,6 +34,7 @@ export const ProjectPatch = Type.Object(
     limits: Type.Optional(LimitsBody),
     tags: Type.Optional(TagsBody),
     bodies_retention_days: Type.Optional(RetentionDays),
+    bodies: Type.Optional(Bodies),
     archived: Type.Optional(
       Type.Boolean({ description: 'The keys of an archived project are refused.' }),
     ),
@@ -48,6 +50,7 @@ export const ProjectBody = Type.Object({
   limits: LimitsBody,
   tags: Type.Record(Type.String(), Type.String()),
   bodies_retention_days: RetentionDays,
+  bodies: Bodies,
   created_at: Time,
   created_by: Type.String(),
   updated_at: Time,
@@ -62,6 +65,7 @@ export function projectBody(project: Project): Static<typeof ProjectBody> {
     limits: limitsToWire(project.limits),
     tags: project.tags,
     bodies_retention_days: project.bodiesRetentionDays,
+    bodies: project.bodies,
     created_at: project.createdAt.toISOString(),
     created_by: project.createdBy,
     updated_at: project.updatedAt.toISOString(),

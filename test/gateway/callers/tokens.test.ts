@@ -41,6 +41,7 @@ test('a token of the issuer opens what its claims say, and its holder is in the 
     id: '11111111-0000-0000-0000-000000000000',
     name: 'search',
     limits: {},
+    bodies: null,
   })
   // An address is what its holder says it is at many issuers: it is no name.
   const claims = { sub: 'alice', email: 'root@example.com', project: 'search', models: ['gui*'] }
@@ -204,6 +205,7 @@ test('keys are read where the settings say, and claims are called as they say', 
     id: '11111111-0000-0000-0000-000000000000',
     name: 'search',
     limits: {},
+    bodies: null,
   })
   const issuer = 'https://login.example/tenant'
   const claims = { 'https://headrace/project': 'search', scope: 'other guide@1' }
