@@ -5,6 +5,7 @@
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 
+import { loggedError } from '../gateway/logger.ts'
 import type { LogLevel } from '../gateway/settings/settings.ts'
 
 const LEVELS: Record<number, string> = {
@@ -19,7 +20,7 @@ const LEVELS: Record<number, string> = {
 export function createLogger(part: string, level: LogLevel, isTerminal: boolean): Logger {
   // Synchronous: the last line before an exit is the one that is wanted.
   const stderr = pino.destination({ dest: 2, sync: true })
-  const options = { level, base: { part } }
+  const options = { level, base: { part }, serializers: { err: loggedError } }
   if (!isTerminal) return pino(options, stderr)
   return pino(options, { write: (line: string) => stderr.write(`${shorten(line)}\n`) })
 }

@@ -151,8 +151,16 @@ export class GatewayError extends Error {
     return { ...kind, type, retryAfterSeconds }
   }
 
-  /** what the operator reads in the log: the reason, where the client is told less than that */
+  /** what the row of the exchange says: the reason, where the client is told less than that, with what it quotes */
   get detail(): string {
+    const { cause } = this
+    if (!(cause instanceof Error)) return this.message
+    const quote = 'quote' in cause && typeof cause.quote === 'string' ? cause.quote : null
+    return quote === null ? cause.message : `${cause.message.replace(/\.$/, '')}: ${quote}`
+  }
+
+  /** what log lines say: the reason without what it quotes, since texts are kept only as their callers' policy says */
+  get reason(): string {
     return this.cause instanceof Error ? this.cause.message : this.message
   }
 }

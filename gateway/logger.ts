@@ -1,4 +1,9 @@
-// What the gateway needs of a logger; pino's is one.
+// What the gateway needs of a logger; pino's is one. And what log lines say of an error.
+//
+// Texts are kept as their callers' policy says, and log lines go where nobody asks for it: of an error they have its name,
+// its code and its reason, and nothing else that somebody attached. (PostgreSQL attaches the row it refused.)
+
+import { GatewayError } from './errors.ts'
 
 type Write = (context: object, message: string) => void
 
@@ -7,4 +12,39 @@ export interface Logger {
   info: Write
   warn: Write
   error: Write
+}
+
+interface LoggedError {
+  type: string
+  message: string
+  /** where it was thrown, and its causes */
+  stack: string
+  code?: string
+}
+
+/** pino's serializer for `err`. */
+export function loggedError(error: unknown): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: 'no error', stack: '' }
+  const lines: string[] = []
+  for (let each: unknown = error, depth = 0; each instanceof Error && depth < 5; depth++) {
+    lines.push(`${depth > 0 ? 'caused by ' : ''}${each.name}: ${reasonOf(each)}`, framesOf(each))
+    each = each.cause
+  }
+  const { code } = error as { code?: unknown }
+  return {
+    type: error.name,
+    message: reasonOf(error),
+    stack: lines.join('\n'),
+    ...(typeof code === 'string' && { code }),
+  }
+}
+
+function reasonOf(error: Error): string {
+  return error instanceof GatewayError ? error.reason : error.message
+}
+
+/** Without the first lines, which have the message. */
+function framesOf({ stack = '' }: Error): string {
+  const first = stack.search(/^ {4}at /m)
+  return first < 0 ? '' : stack.slice(first)
 }

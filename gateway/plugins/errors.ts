@@ -47,7 +47,7 @@ export function tell(
 ) {
   const { status, retryAfterSeconds, outcome } = error.kind
   request.exchange?.failed(error)
-  if (outcome === 'failed') request.log.error(error, error.detail)
+  if (outcome === 'failed') request.log.error(error, error.reason)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
   const { version, attempts } = request.exchange ?? { version: null, attempts: [] }
   if (version !== null) {

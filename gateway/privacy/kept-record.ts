@@ -65,7 +65,8 @@ function redactedTexts(record: ExchangeRecord, redaction: Redaction): Texts {
         calls.map((call) => ({ ...call, arguments: redaction.text(call.arguments) })),
       ),
     parameters: parameters && (redaction.value(parameters) as Record<string, unknown>),
-    errorMessage: errorText(errorMessage, redaction),
+    errorMessage:
+      record.errorCode === 'invalid_json' ? NO_JSON : errorText(errorMessage, redaction),
     isStored: record.isStored,
   }
 }
@@ -85,6 +86,8 @@ function errorText(text: string | null, redaction: Redaction): string | null {
   return redaction.text(text.replaceAll(CUT_QUOTE, CUT))
 }
 
+/** The parser quotes a few characters around the first that it can't read. */
+const NO_JSON = 'The request body is not valid JSON.'
 const CUT = '[CUT]$1'
 /** the end of a quote that was cut, before what shows it: an ellipsis, or JSON.parse's dots */
 const CUT_QUOTE = /[^…]{1,64}(…)/g

@@ -18,6 +18,8 @@ type FaultKind = 'connect' | 'timeout' | 'cut' | 'malformed' | 'status'
 interface FaultOptions extends ErrorOptions {
   status?: number
   retryAfterMs?: number | null
+  /** the upstream's own words, which may be its request's */
+  quote?: string | null
 }
 
 export class UpstreamFault extends Error {
@@ -26,14 +28,40 @@ export class UpstreamFault extends Error {
   /** of the answer, for `status` */
   readonly status: number | null
   readonly retryAfterMs: number | null
+  readonly quote: string | null
 
-  /** @param message free of secrets: it is logged */
+  /** @param message free of secrets, and of what was asked and answered: it is logged */
   constructor(kind: FaultKind, message: string, options: FaultOptions = {}) {
     super(message, { cause: options.cause })
     this.kind = kind
     this.status = options.status ?? null
     this.retryAfterMs = options.retryAfterMs ?? null
+    this.quote = options.quote ?? null
   }
+}
+
+/** enough of a body that says nothing we know to recognise who sent it */
+const QUOTED_CHARACTERS = 500
+/** Said before anybody looked at what was asked; and nobody but the operator can do something about it. */
+const ABOUT_ACCOUNT = [401, 402, 403]
+
+/** An upstream's own refusal. @param said its words, free of secrets */
+export function statusFault(
+  origin: string,
+  status: number,
+  said: string,
+  retryAfterMs: number | null,
+): UpstreamFault {
+  const what = `The upstream at ${origin} answered with status ${status}`
+  const quote = said === '' ? null : quoteOf(said, QUOTED_CHARACTERS)
+  return ABOUT_ACCOUNT.includes(status) && quote !== null
+    ? new UpstreamFault('status', `${what}: ${quote}`, { status, retryAfterMs })
+    : new UpstreamFault('status', `${what}.`, { status, retryAfterMs, quote })
+}
+
+/** The ellipsis tells whoever redacts it that the text was cut, perhaps in the middle of a number. */
+export function quoteOf(text: string, maxCharacters: number): string {
+  return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`
 }
 
 /** What an upstream says in the body of a refusal. */

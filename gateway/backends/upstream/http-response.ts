@@ -6,7 +6,7 @@
 // Knows: bodies and encodings. Does not know: undici, what the bodies say.
 
 import { decompress, isCompressed } from './decompress.ts'
-import { UpstreamFault } from './fault.ts'
+import { quoteOf, UpstreamFault } from './fault.ts'
 import { EventReader, EventTooLong } from './sse.ts'
 import type { Arrival, Head } from './http-arrival.ts'
 import type { ServerEvent } from './sse.ts'
@@ -129,8 +129,8 @@ export class UpstreamResponse {
   /** @param text what was received, to be quoted in part */
   malformed(what: string, text: string): UpstreamFault {
     const { name, redact } = this.#parts
-    const quoted = JSON.stringify(redact(text).slice(0, QUOTED_CHARACTERS))
-    return new UpstreamFault('malformed', `${name} ${what}: ${quoted}.`)
+    const quote = JSON.stringify(quoteOf(redact(text), QUOTED_CHARACTERS))
+    return new UpstreamFault('malformed', `${name} ${what}.`, { quote })
   }
 
   /** For what is missing rather than wrong. */

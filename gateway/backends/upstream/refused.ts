@@ -2,13 +2,10 @@
 //
 // Knows: refusals. Does not know: how a dialect writes them; its backend reads the body.
 
-import { tellRefusal, UpstreamFault } from './fault.ts'
+import { statusFault, tellRefusal } from './fault.ts'
 import type { Refusal } from './fault.ts'
 import type { UpstreamHttp } from './http.ts'
 import type { GatewayError } from '../../errors.ts'
-
-/** enough of a body that says nothing we know to recognise who sent it */
-const QUOTED_CHARACTERS = 300
 
 export interface Refused {
   status: number
@@ -22,12 +19,7 @@ export interface Refused {
 
 export function refusedBy(http: UpstreamHttp, refused: Refused): GatewayError {
   const { status, said, text, retryAfterMs, promptParam } = refused
-  const quoted = JSON.stringify(http.redact(said?.message ?? text).slice(0, QUOTED_CHARACTERS))
-  const fault = new UpstreamFault(
-    'status',
-    `The upstream at ${http.origin} answered ${status}: ${quoted}.`,
-    { status, retryAfterMs },
-  )
+  const fault = statusFault(http.origin, status, http.redact(said?.message ?? text), retryAfterMs)
   const told = said && { ...said, message: http.redact(said.message) }
   return tellRefusal(fault, told, promptParam)
 }

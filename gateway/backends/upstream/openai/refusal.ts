@@ -3,13 +3,11 @@
 // Shapes differ: OpenAI's `error` object, FastAPI's `detail`, a string, a page of a proxy. What can be read is quoted,
 // free of secrets.
 
-import { readRetryAfter, tellRefusal, UpstreamFault } from '../fault.ts'
+import { readRetryAfter, statusFault, tellRefusal } from '../fault.ts'
 import type { GatewayError } from '../../../errors.ts'
 import type { Refusal } from '../fault.ts'
 import type { UpstreamHttp } from '../http.ts'
 import type { UpstreamResponse } from '../http-response.ts'
-
-const QUOTED_CHARACTERS = 500
 
 /** @param response of a status other than 2xx; it is read and closed here */
 export async function refusalOf(
@@ -19,7 +17,12 @@ export async function refusalOf(
 ): Promise<GatewayError> {
   const text = http.redact(await response.text())
   const said = readRefusal(parse(text))
-  const fault = statusFault(http.origin, response.status, said?.message ?? text, response.headers)
+  const fault = statusFault(
+    http.origin,
+    response.status,
+    said?.message ?? text,
+    readRetryAfter(response.headers),
+  )
   return tellRefusal(fault, said, promptParam)
 }
 
@@ -31,22 +34,8 @@ export function refusalWithin(
 ): GatewayError {
   const said = readRefusal({ error }) ?? { message: '', code: null, param: null }
   said.message = http.redact(said.message)
-  const fault = statusFault(http.origin, statusWithin(error), said.message, {})
+  const fault = statusFault(http.origin, statusWithin(error), said.message, null)
   return tellRefusal(fault, said, promptParam)
-}
-
-function statusFault(
-  origin: string,
-  status: number,
-  said: string,
-  headers: Record<string, string>,
-): UpstreamFault {
-  const quoted = said === '' ? '.' : `: ${said.slice(0, QUOTED_CHARACTERS)}`
-  return new UpstreamFault(
-    'status',
-    `The upstream at ${origin} answered with status ${status}${quoted}`,
-    { status, retryAfterMs: readRetryAfter(headers) },
-  )
 }
 
 function readRefusal(body: unknown): Refusal | null {
