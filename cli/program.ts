@@ -10,6 +10,7 @@ import { Command } from 'commander'
 
 import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
+import { endUsersCommand } from './end-users.ts'
 import { exportCommand } from './export.ts'
 import { feedbackCommand } from './feedback.ts'
 import { exchangesCommand } from './exchanges.ts'
@@ -102,6 +103,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))
   program.addCommand(exchangesCommand(database))
+  program.addCommand(endUsersCommand({ ...database, writeBytes: deps.writeBytes }))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
   program.addCommand(feedbackCommand(database))
   program.addCommand(usageCommand(database))

@@ -27,6 +27,7 @@ import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
+import { adminEndUserRoutes } from './routes/admin-end-users.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
 import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
@@ -255,6 +256,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminExchangeRoutes(administration, { pool, language: settings.searchLanguage })
     adminExchangeTailRoute(administration, { pool, readiness })
     adminExportRoutes(administration, { pool })
+    adminEndUserRoutes(administration, { pool, privacy })
     adminFeedbackRoutes(administration, { pool, desk })
     adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, now })

@@ -43,10 +43,11 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
       open.delete(exchange)
       metrics.closed(record)
       if (isOfStranger(record) && !strangers.hasRoom()) return
-      recent.remember(record)
       try {
         // The last place where all of the texts are there: what comes after it writes what it is given.
-        exchangeLog.append(privacy.kept(record, exchange.bodies))
+        const kept = privacy.kept(record, exchange.bodies)
+        recent.remember(kept)
+        exchangeLog.append(kept)
       } catch (error) {
         // An exception here would end the process, and with it everybody else's answers.
         reply.log.error(error, 'an exchange could not be logged')
