@@ -138,7 +138,7 @@ const PAGE = 100
 
 const EXCHANGES = `
   SELECT e.id, row_to_json(told)::text AS line
-  FROM (SELECT * FROM exchanges WHERE ${WHERE} AND id > $3 ORDER BY id LIMIT ${PAGE}) AS e
+  FROM exchanges e
   LEFT JOIN exchange_bodies b ON b.id = e.id
   LEFT JOIN system_prompts s ON s.digest = b.system_prompt
   CROSS JOIN LATERAL (
@@ -148,7 +148,8 @@ const EXCHANGES = `
       e.prompt_tokens, e.completion_tokens, e.cost_usd, e.outcome, e.status, e.error_code, e.error_message,
       s.text AS system_prompt, b.prompt, b.answer, b.tool_calls, b.parameters
   ) AS told
-  ORDER BY e.id`
+  WHERE e.end_user = ANY($1::text[]) AND ($2::uuid IS NULL OR e.project_id = $2) AND e.id > $3
+  ORDER BY e.id LIMIT ${PAGE}`
 
 const RESPONSES = `
   SELECT r.id, row_to_json(told)::text AS line

@@ -5,7 +5,7 @@
 import type { Finding } from './finding.ts'
 
 /** what may stand within an account number without a digit: GB29 NWBK 6016 … */
-const LETTERS = /^[A-Z]{1,4}$|^[a-z]{4}$/
+const LETTERS = /^(?:[A-Z]{1,4}|[a-z]{4})[^\w\s]?$/
 
 /** Words with digits, one beside the other, and what stands before them. */
 export interface Cluster {
@@ -46,7 +46,7 @@ export function* clustersOf(text: string): Generator<Cluster> {
     let digits = 0
     for (let next = start; ;) {
       const word = wordAt(text, next)
-      if (word.digits === 0 && !LETTERS.test(text.slice(next, Math.min(word.end, next + 5)))) break
+      if (word.digits === 0 && !LETTERS.test(text.slice(next, Math.min(word.end, next + 6)))) break
       digits += word.digits
       end = word.end
       next = word.end + 1
@@ -70,9 +70,9 @@ export function* clustersOf(text: string): Generator<Cluster> {
 function withShortWord(text: string, start: number, floor: number): number {
   if (start - 1 <= floor || !isSpace(text.charCodeAt(start - 1))) return start
   let before = start - 1
-  while (before > floor && start - before <= 3 && !isSpace(text.charCodeAt(before - 1))) before--
+  while (before > floor && start - before <= 4 && !isSpace(text.charCodeAt(before - 1))) before--
   const isWhole = before === floor || isSpace(text.charCodeAt(before - 1))
-  return isWhole && /^[A-Z(]{1,2}$/.test(text.slice(before, start - 1)) ? before : start
+  return isWhole && /^["'([]?[A-Z]{1,2}$/.test(text.slice(before, start - 1)) ? before : start
 }
 
 function wordAt(text: string, from: number): { end: number; digits: number } {

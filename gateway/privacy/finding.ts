@@ -10,9 +10,12 @@ export interface Finding {
   value?: string
 }
 
-/** Where a word begins: `\n` in a text that is quoted JSON is no letter. */
-export const BEGIN = String.raw`(?:(?<![\p{L}\p{N}_])|(?<=\\[nrt]))`
-export const END = String.raw`(?![\p{L}\p{N}_])`
+/**
+ * Where a word begins: `\n` in a text that is quoted JSON is no letter. Letters are Latin ones: others stand beside numbers
+ * without a space, where they have no words' ends at all.
+ */
+export const BEGIN = String.raw`(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))`
+export const END = String.raw`(?![A-Za-z0-9_])`
 
 /** Letters and digits alone, as they are compared. */
 export function plain(text: string): string {

@@ -12,10 +12,13 @@ import type { Finding } from './finding.ts'
 
 const BYTE = String.raw`(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`
 const IPV4 = new RegExp(
-  String.raw`${BEGIN}(?<![.-])${BYTE}(?:\.${BYTE}){3}(?![\p{L}\p{N}_]|[.-]\d)`,
+  String.raw`${BEGIN}(?<![.-])${BYTE}(?:\.${BYTE}){3}(?![A-Za-z0-9_]|[.-]\d)`,
   'gu',
 )
-const IPV6 = /(?<![\p{L}\p{N}_:.])[0-9a-f]{0,4}:[0-9a-f:.]{2,44}(?![\p{L}\p{N}_:])/giu
+const IPV6 = new RegExp(
+  String.raw`${BEGIN}(?<![:.])[0-9a-f]{0,4}:[0-9a-f:.]{2,44}(?![A-Za-z0-9_:])`,
+  'gi',
+)
 const VERSION = /(?:\bv|version|release|ver|build|upgraded? to|==|>=|<=|~=|@)[\s.:=]{0,3}$/
 /** what every address has: three dots between digits, two colons */
 const IPV4_HINT = /\d\.\d{1,3}\.\d{1,3}\.\d/

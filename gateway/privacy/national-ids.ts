@@ -49,7 +49,7 @@ const checkedBy =
 /** What is not part of a longer number or name. */
 const form = (body: string) =>
   new RegExp(
-    String.raw`(?:(?<![\p{L}\p{N}_]|\d[.,/-])|(?<=\\[nrt]))(?:${body})(?![\p{L}\p{N}_]|[.,/-]\d)`,
+    String.raw`(?:(?<![A-Za-z0-9_]|\d[.,/-])|(?<=\\[nrt]))(?:${body})(?![A-Za-z0-9_]|[.,/-]\d)`,
     'gu',
   )
 

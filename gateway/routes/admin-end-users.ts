@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream'
 
 import { Type } from 'typebox'
+import type { TSchema } from 'typebox'
 
 import { exportEndUser, forgetEndUser } from '../administration/end-users.ts'
 import { ErasedBody, erasedBody } from '../dialects/admin/end-user.ts'
@@ -34,6 +35,10 @@ const querystring = Type.Object(
   { additionalProperties: false },
 )
 
+const FILE: Record<string, { schema: TSchema }> = {
+  'application/jsonl': { schema: Type.String() },
+}
+
 export function adminEndUserRoutes(app: App, { pool, privacy }: AdminEndUserDeps) {
   const onRequest = requireRole('admin')
 
@@ -51,7 +56,7 @@ export function adminEndUserRoutes(app: App, { pool, privacy }: AdminEndUserDeps
         response: {
           200: {
             description: 'Exchanges with their texts, kept responses, feedback; oldest first each.',
-            content: { 'application/jsonl': { schema: Type.String() } },
+            content: FILE,
           },
           default: ErrorBody,
         },
