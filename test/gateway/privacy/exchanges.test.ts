@@ -166,6 +166,8 @@ for (const policy of ['redacted', 'none'] as const) {
     assert.equal(rows.length, 10)
     assert.equal(rows[0]?.prompt_tokens, USAGE.prompt_tokens)
     assert.deepEqual(rows[0]?.metadata, { contact: '[EMAIL_1]', plan: 'gold' })
+    const { rows: responses } = await started.pool.query('SELECT id FROM responses')
+    assert.deepEqual(responses, [])
     if (policy === 'none') {
       const { rows: bodies } = await started.pool.query('SELECT id FROM exchange_bodies')
       assert.deepEqual(bodies, [])
@@ -180,5 +182,7 @@ test('with whole bodies, the same traffic leaves what it said', async (t) => {
   await ask(started)
   await started.log.flush()
   assert.match(await dump(started.pool), TRACES)
+  const { rows: responses } = await started.pool.query('SELECT id FROM responses')
+  assert.equal(responses.length, 1)
   assert.doesNotMatch(started.lines.join('\n'), TRACES)
 })
