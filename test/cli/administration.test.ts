@@ -91,3 +91,23 @@ test('what is not there is named, and nothing is changed', async (t) => {
   }
   assert.equal((await run('audit')).stdout, 'Nothing was changed.\n')
 })
+
+test('policies of texts are set, and end users handed out and erased, on the command line', async (t) => {
+  const run = await startDatabase(t)
+  await run('projects', 'create', 'support', '--bodies', 'redacted')
+  const project = parse((await run('projects', 'show', 'support')).stdout)
+  assert.equal(project['bodies'], 'redacted')
+  await run('projects', 'update', 'support', '--bodies', 'default')
+  assert.equal(parse((await run('projects', 'show', 'support')).stdout)['bodies'], null)
+  const made = await run('keys', 'create', 'bot', '--bodies', 'none', '--json')
+  assert.equal(parse(made.stdout)['bodies'], 'none')
+  const wrong = await run('keys', 'update', 'bot', '--bodies', 'some')
+  assert.match(wrong.text, /Allowed are whole, redacted, none and default/)
+
+  assert.equal((await run('end-users', 'export', 'user-1')).stdout, '')
+  const erased = await run('end-users', 'erase', 'user-1', '--project', 'support')
+  assert.equal(erased.text, 'Erased: 0 exchanges (0 with texts), 0 responses, 0 feedback.\n')
+  const audit = await run('audit', '--kind', 'end_user', '--json')
+  const actions = (JSON.parse(audit.stdout) as { action: string }[]).map(({ action }) => action)
+  assert.deepEqual(actions, ['end_user.erase', 'end_user.export'])
+})
