@@ -58,8 +58,8 @@ test('a changed policy counts at once, and the audit log has it', async (t) => {
     ],
   )
   const [entry] = rowsOf(await ask('GET', '/admin/audit?action=key.update'))
-  assert.equal((entry?.['before'] as Record<string, unknown>)['bodies'], null)
-  assert.equal((entry?.['after'] as Record<string, unknown>)['bodies'], 'none')
+  const { before, after } = entry as Record<string, Record<string, unknown>>
+  assert.deepEqual([before?.['bodies'], after?.['bodies']], [null, 'none'])
   const wrong = await ask('PATCH', `/admin/keys/${id}`, { bodies: 'some' })
   assert.equal(wrong.status, 400)
 })
