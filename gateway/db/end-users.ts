@@ -33,7 +33,6 @@ const WHERE = 'end_user = ANY($1::text[]) AND ($2::uuid IS NULL OR project_id = 
 export async function eraseEndUser(pool: Pool, selection: EndUserSelection): Promise<Erased> {
   const total: Erased = { exchanges: 0, texts: 0, responses: 0, feedback: 0 }
   const { names, projectId } = selection
-  const isIndexed = await hasTable(pool, 'exchange_words')
   for (;;) {
     const erased = await inTransaction(pool, async (transaction) => {
       const { rows } = await transaction.query<{ id: string }>(
@@ -43,7 +42,6 @@ export async function eraseEndUser(pool: Pool, selection: EndUserSelection): Pro
       return eraseExchanges(
         transaction,
         rows.map(({ id }) => id),
-        isIndexed,
       )
     })
     for (const kind of ['exchanges', 'texts', 'responses', 'feedback'] as const) {
@@ -56,11 +54,7 @@ export async function eraseEndUser(pool: Pool, selection: EndUserSelection): Pro
   return total
 }
 
-async function eraseExchanges(
-  transaction: Queryable,
-  ids: string[],
-  isIndexed: boolean,
-): Promise<Erased> {
+async function eraseExchanges(transaction: Queryable, ids: string[]): Promise<Erased> {
   const deleteFrom = async (table: string) => {
     const { rowCount } = await transaction.query(
       `DELETE FROM ${table} WHERE id = ANY($1::uuid[])`,
@@ -69,7 +63,7 @@ async function eraseExchanges(
     return rowCount ?? 0
   }
   const texts = await deleteFrom('exchange_bodies')
-  if (isIndexed) await deleteFrom('exchange_words')
+  await deleteFrom('exchange_words')
   const responses = await deleteFrom('responses')
   const feedback = await anonymiseFeedback(transaction, 'exchange_id = ANY($1::uuid[])', [ids])
   await transaction.query(
@@ -79,6 +73,7 @@ async function eraseExchanges(
   const { rowCount } = await transaction.query(
     `UPDATE exchanges SET
        end_user = NULL, session = NULL, tags = NULL, metadata = NULL, error_message = NULL, is_stored = false,
+       digest = NULL, previous_digest = NULL,
        attempts = (
          SELECT jsonb_agg(jsonb_set(attempt, '{detail}', 'null') ORDER BY place)
          FROM jsonb_array_elements(attempts) WITH ORDINALITY AS tried (attempt, place)
@@ -102,14 +97,6 @@ async function anonymiseFeedback(
     values,
   )
   return rowCount ?? 0
-}
-
-async function hasTable(db: Queryable, name: string): Promise<boolean> {
-  const { rows } = await db.query<{ isThere: boolean }>(
-    `SELECT to_regclass($1) IS NOT NULL AS "isThere"`,
-    [name],
-  )
-  return rows[0]?.isThere ?? false
 }
 
 /** As JSON texts, oldest first: the exchanges with their texts, then what was kept to be continued, then opinions. */
