@@ -38,6 +38,8 @@ test('the OpenAPI document describes every route', async (t) => {
     '/admin/analytics/slowest',
     '/admin/analytics/slowest-first-token',
     '/admin/audit',
+    '/admin/end-users/{end_user}',
+    '/admin/end-users/{end_user}/export',
     '/admin/exchanges',
     '/admin/exchanges/search',
     '/admin/exchanges/tail',
