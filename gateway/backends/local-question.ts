@@ -23,23 +23,25 @@ const only =
     values.includes(value)
 
 /** what else a body may say: name → the values that may stay, as a test and in words */
-const EXTRA: Record<string, [Harmless, string?]> = {
-  modalities: [isTextOnly, '["text"]'],
-  store: [only(false), 'false'],
-  service_tier: [only('auto', 'default'), '"auto" or "default"'],
-  suffix: [only(''), '""'],
-  audio: [never],
-  prediction: [never],
-  web_search_options: [never],
-  verbosity: [never],
-  moderation: [never],
-  prompt_cache_options: [never],
-  // what only tells about the client, or is a hint
-  metadata: [always],
-  safety_identifier: [always],
-  prompt_cache_key: [always],
-  prompt_cache_retention: [always],
-}
+const EXTRA = new Map(
+  Object.entries<[Harmless, string?]>({
+    modalities: [isTextOnly, '["text"]'],
+    store: [only(false), 'false'],
+    service_tier: [only('auto', 'default'), '"auto" or "default"'],
+    suffix: [only(''), '""'],
+    audio: [never],
+    prediction: [never],
+    web_search_options: [never],
+    verbosity: [never],
+    moderation: [never],
+    prompt_cache_options: [never],
+    // what only tells about the client, or is a hint
+    metadata: [always],
+    safety_identifier: [always],
+    prompt_cache_key: [always],
+    prompt_cache_retention: [always],
+  }),
+)
 
 /** @throws GatewayError that names what can't be honoured */
 export function localPrompts(question: Question): Prompt[] {
@@ -59,7 +61,7 @@ function refuseExtra({ extra, choices }: Question) {
       refuseBestOf(value, choices)
       continue
     }
-    const known = EXTRA[name]
+    const known = EXTRA.get(name)
     if (!known) {
       throw new GatewayError('unknown_parameter', `Unknown parameter: '${shorten(name)}'.`, {
         param: shorten(name),

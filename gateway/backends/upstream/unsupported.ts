@@ -76,19 +76,21 @@ const only =
     values.includes(value)
 
 /** what asks for what happens anyway, or only tells one API about the client */
-const HARMLESS: Partial<Record<string, Harmless>> = {
-  metadata: always,
-  safety_identifier: always,
-  prompt_cache_key: always,
-  prompt_cache_retention: always,
-  cache_control: always,
-  store: only(false),
-  background: only(false),
-  truncation: only('disabled'),
-  service_tier: only('auto', 'default'),
-  encoding_format: only('float', 'base64'),
-  modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
-}
+const HARMLESS = new Map(
+  Object.entries<Harmless>({
+    metadata: always,
+    safety_identifier: always,
+    prompt_cache_key: always,
+    prompt_cache_retention: always,
+    cache_control: always,
+    store: only(false),
+    background: only(false),
+    truncation: only('disabled'),
+    service_tier: only('auto', 'default'),
+    encoding_format: only('float', 'base64'),
+    modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
+  }),
+)
 
 /** What the body said that isn't understood here: as it is for an upstream of the same dialect, else refused by name. */
 export function passExtra(
@@ -102,7 +104,7 @@ export function passExtra(
 
 export function refuseExtra(extra: EmbeddingQuestion['extra']) {
   for (const [name, value] of Object.entries(extra)) {
-    if (value === undefined || value === null || HARMLESS[name]?.(value)) continue
+    if (value === undefined || value === null || HARMLESS.get(name)?.(value)) continue
     throw cantHonour(name.slice(0, 60))
   }
 }

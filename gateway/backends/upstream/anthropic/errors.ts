@@ -6,18 +6,20 @@ import { fieldsOf, objectOf, parseJson, stringOf } from '../wire-fields.ts'
 import type { Refusal } from '../fault.ts'
 
 /** the statuses that the API itself has for its types */
-const STATUS: Partial<Record<string, number>> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  billing_error: 402,
-  permission_error: 403,
-  not_found_error: 404,
-  request_too_large: 413,
-  rate_limit_error: 429,
-  api_error: 500,
-  timeout_error: 504,
-  overloaded_error: 529,
-}
+const STATUS = new Map(
+  Object.entries({
+    invalid_request_error: 400,
+    authentication_error: 401,
+    billing_error: 402,
+    permission_error: 403,
+    not_found_error: 404,
+    request_too_large: 413,
+    rate_limit_error: 429,
+    api_error: 500,
+    timeout_error: 504,
+    overloaded_error: 529,
+  }),
+)
 
 interface SaidError {
   /** what the error's type amounts to, whatever the status line said */
@@ -34,5 +36,5 @@ export function readError(text: string, status: number): SaidError {
   const said = message === '' ? null : { message, code: null, param: null }
   // An account without money is told as if the request were at fault; it is this side's account.
   if (/credit balance is too low/i.test(message)) return { status: 402, said }
-  return { status: status === 500 ? (STATUS[type] ?? status) : status, said }
+  return { status: status === 500 ? (STATUS.get(type) ?? status) : status, said }
 }

@@ -231,7 +231,7 @@ export class AnswerReader {
       throw new ErrorWithin({ message: `The answer ended with finish_reason '${reason}'.` })
     }
     if (state.calls?.isNameless) throw new UnreadableAnswer('sent a tool call without a name', data)
-    const finishReason = FINISH_REASONS[reason] ?? 'stop'
+    const finishReason = FINISH_REASONS.get(reason) ?? 'stop'
     // Some servers say 'stop' for calls too; a client waits for the other word before it makes them.
     const isCalling = state.calls !== null && finishReason === 'stop'
     into.push({ type: 'finished', choice, finishReason: isCalling ? 'tool_calls' : finishReason })
@@ -245,14 +245,16 @@ export class AnswerReader {
 }
 
 /** Words of servers other than OpenAI's; one that is in neither list is taken for a stop. */
-const FINISH_REASONS: Record<string, FinishReason> = {
-  stop: 'stop',
-  length: 'length',
-  max_tokens: 'length',
-  model_length: 'length',
-  tool_calls: 'tool_calls',
-  function_call: 'tool_calls',
-  content_filter: 'content_filter',
-}
+const FINISH_REASONS = new Map(
+  Object.entries<FinishReason>({
+    stop: 'stop',
+    length: 'length',
+    max_tokens: 'length',
+    model_length: 'length',
+    tool_calls: 'tool_calls',
+    function_call: 'tool_calls',
+    content_filter: 'content_filter',
+  }),
+)
 /** The answer is over, and not because it was finished. */
 const FAILED = new Set(['error', 'abort', 'aborted', 'cancelled', 'insufficient_system_resource'])

@@ -25,19 +25,23 @@ export function chatBody(chat: Chat, model: string, options: WireOptions): objec
 }
 
 /** What an answer of ours has no words for: whoever asks for it would not get it. */
-const UNTELLABLE: Record<string, (value: unknown) => boolean> = {
-  audio: () => true,
-  modalities: (value) => !(Array.isArray(value) && value.length === 1 && value[0] === 'text'),
-  functions: () => true,
-  function_call: () => true,
-}
+const UNTELLABLE = new Map(
+  Object.entries<(value: unknown) => boolean>({
+    audio: () => true,
+    modalities: (value) => !(Array.isArray(value) && value.length === 1 && value[0] === 'text'),
+    functions: () => true,
+    function_call: () => true,
+  }),
+)
 
 /** What OpenAI's Responses API says beside the conversation, and what chat completions call it. */
-const NAMES_OF_RESPONSES: Record<string, string> = {
-  'text.verbosity': 'verbosity',
-  prompt_cache_key: 'prompt_cache_key',
-  prompt_cache_retention: 'prompt_cache_retention',
-}
+const NAMES_OF_RESPONSES = new Map(
+  Object.entries({
+    'text.verbosity': 'verbosity',
+    prompt_cache_key: 'prompt_cache_key',
+    prompt_cache_retention: 'prompt_cache_retention',
+  }),
+)
 
 function extraOf(chat: Chat): Chat['extra'] {
   if (chat.dialect !== 'openai-responses') {
@@ -46,7 +50,7 @@ function extraOf(chat: Chat): Chat['extra'] {
   }
   const extra: Chat['extra'] = {}
   for (const [name, value] of Object.entries(chat.extra)) {
-    const counterpart = NAMES_OF_RESPONSES[name]
+    const counterpart = NAMES_OF_RESPONSES.get(name)
     if (counterpart === undefined) {
       refuseExtra({ extra: { [name]: value }, dialect: chat.dialect })
     } else {

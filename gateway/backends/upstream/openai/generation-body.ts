@@ -57,12 +57,12 @@ const SAMPLING = [
  */
 export function refuseExtra(
   { extra, dialect }: Pick<Question, 'extra' | 'dialect'>,
-  untellable: Record<string, (value: unknown) => boolean> = {},
+  untellable: ReadonlyMap<string, (value: unknown) => boolean> = new Map(),
 ): void {
   for (const name in extra) {
     const value = extra[name]
     if (value === undefined || value === null) continue
-    const isTaken = dialect === 'openai' && !untellable[name]?.(value)
+    const isTaken = dialect === 'openai' && !untellable.get(name)?.(value)
     if (isTaken) continue
     throw new GatewayError(
       'unsupported_parameter',
