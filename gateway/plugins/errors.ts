@@ -57,26 +57,6 @@ export function tell(
   return reply.code(status).type('application/json; charset=utf-8').send(write(error, request.id))
 }
 
-/** JSON, with the parser's own word for what is wrong with it. */
-export function readJson(app: App) {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser<string>(
-    'application/json',
-    { parseAs: 'string' },
-    (_request, body, done) => {
-      if (body.trim() === '') {
-        return done(new GatewayError('empty_body', 'The request body is empty; JSON is expected.'))
-      }
-      try {
-        done(null, JSON.parse(body))
-      } catch (error) {
-        const reason = error instanceof SyntaxError ? error.message.slice(0, 200) : String(error)
-        done(new GatewayError('invalid_json', `The request body is not valid JSON: ${reason}`))
-      }
-    },
-  )
-}
-
 /** by the code of Node's HTTP parser */
 const MALFORMED: Record<string, [ErrorCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time.'],

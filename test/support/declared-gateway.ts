@@ -15,13 +15,14 @@ import type { GatewayOptions } from './gateway.ts'
 
 export interface DeclaredGatewayOptions {
   env?: Record<string, string>
+  settings?: GatewayOptions['settings']
   deps?: GatewayOptions['deps']
 }
 
 export async function startDeclaredGateway(
   t: TestContext,
   declaration: Declaration,
-  { env = {}, deps }: DeclaredGatewayOptions = {},
+  { env = {}, settings, deps }: DeclaredGatewayOptions = {},
 ) {
   const file = join(await makeFolder(t), 'headrace.yaml')
   // JSON is YAML too.
@@ -41,5 +42,5 @@ export async function startDeclaredGateway(
   })
   t.after(() => declared.close())
   const defaultTarget = () => declared.routes.defaultTarget()
-  return startGateway(t, { deps: { routes: declared.routes, defaultTarget, ...deps } })
+  return startGateway(t, { settings, deps: { routes: declared.routes, defaultTarget, ...deps } })
 }

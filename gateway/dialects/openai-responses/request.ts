@@ -108,7 +108,6 @@ export function readSettings(body: ResponseRequestBody): ResponseSettings {
   }
   const text = isAbsent(body.text) ? {} : object(body.text, 'text')
   const verbosity = text['verbosity']
-  refuseTooDeep(body, ['tools', 'tool_choice', 'text'])
   return {
     instructions: body.instructions ?? null,
     max_output_tokens: body.max_output_tokens ?? null,
@@ -186,20 +185,6 @@ function refuseUnsupported(body: ResponseRequestBody) {
     const value: unknown = body[name]
     if (isAbsent(value) || harmless.some((allowed) => allowed === value)) continue
     throw unsupported(name, `'${name}' (${given(value)})`, words)
-  }
-}
-
-/** What is said again has to be written again, and that is not possible for what is nested without end. */
-function refuseTooDeep(body: ResponseRequestBody, names: ('tools' | 'tool_choice' | 'text')[]) {
-  for (const name of names) {
-    try {
-      JSON.stringify(body[name])
-    } catch (cause) {
-      throw new GatewayError('invalid_value', `'${name}' is nested too deeply.`, {
-        param: name,
-        cause,
-      })
-    }
   }
 }
 
