@@ -17,6 +17,7 @@ import { lookUp } from './look-up.ts'
 import { reserve } from './reserve.ts'
 import { findRoute } from './routing/find-route.ts'
 import { PULSE_MS, Pulse } from './pulse.ts'
+import { targetHeaders } from './target-headers.ts'
 import { addToChoice, emptyChoice } from './dialects/whole-choice.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, PromptCount } from './dialects/dialect.ts'
@@ -69,10 +70,7 @@ export async function answer(
       signal: exchange.signal,
       stickyKey: stickyKeyOf(request, route),
       onAsk: (target) => exchange.asking(route.model, target),
-      onAttempt: (attempt) => {
-        exchange.attempted(attempt)
-        deps.metrics.targets.attempted(attempt)
-      },
+      onAttempt: (attempt) => exchange.attempted(attempt),
     })
   const events = looked.hit?.events ?? looked.record(ask())
   const { model, isStreamed, includesUsage } = asked
@@ -169,7 +167,7 @@ class Teller {
       if (hasLeft(exchange)) return
       const known = error instanceof GatewayError ? error : internalError(error)
       exchange.failed(known)
-      reply.log.error(error, 'an answer broke off')
+      reply.log.error({ err: error, ...exchange.target }, 'an answer broke off')
       exchange.close(raw.statusCode, true)
       raw.end(this.#known().failure(known))
     } finally {
@@ -224,9 +222,7 @@ class Teller {
   #routed(target: Target) {
     const { exchange, reply, route, metrics } = this.#telling
     reply.headers({
-      'x-headrace-version': target.version,
-      'x-headrace-target': target.upstream,
-      'x-headrace-attempts': exchange.attempts.length,
+      ...targetHeaders(target, exchange.attempts.length),
       'x-headrace-overhead-ms': exchange.began().toFixed(1),
     })
     this.#format = this.#formatFor(target.version)

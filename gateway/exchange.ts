@@ -241,8 +241,9 @@ export class Exchange {
   }
 
   /** what was asked last; null where nobody was */
-  get version(): string | null {
-    return this.#record.version
+  get target(): Pick<Target, 'version' | 'upstream'> | null {
+    const { version, upstream } = this.#record
+    return version === null || upstream === null ? null : { version, upstream }
   }
 
   get attempts(): readonly Attempt[] {

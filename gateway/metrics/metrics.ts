@@ -59,7 +59,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #engines: EngineMetrics | null
   /** told of every attempt */
-  readonly targets: TargetMetrics
+  readonly #targets: TargetMetrics
   readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
   /** observers of the time between tokens, made once for each version */
   readonly #paces = new Map<string, (seconds: number) => void>()
@@ -170,7 +170,7 @@ export class Metrics {
       registers,
     }).set({ release, node: process.version }, 1)
     this.#engines = runtime && new EngineMetrics(runtime, registers)
-    this.targets = new TargetMetrics(registers, targets)
+    this.#targets = new TargetMetrics(registers, targets)
     if (declared) exposeDeclared(registers, declared)
     if (options.exports) exposeExports(registers, options.exports)
     exposeLimits(registers, limits)
@@ -192,6 +192,7 @@ export class Metrics {
     this.#requests.inc({ route, model, version, outcome, status: record.status })
     this.#duration.observe({ route, model, version, outcome }, record.totalMs / 1000)
     if (record.errorCode) this.#errors.inc({ code: record.errorCode })
+    for (const attempt of record.attempts) this.#targets.attempted(attempt)
 
     const labels = { model, version }
     if (record.timeToFirstTokenMs !== null) {

@@ -12,6 +12,7 @@ import { errorBody } from '../dialects/openai/error.ts'
 import { fromViolations } from '../dialects/openai/violation.ts'
 import { GatewayError, internalError } from '../errors.ts'
 import { hasLeft } from '../exchange.ts'
+import { targetHeaders } from '../target-headers.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { App } from '../request.ts'
 
@@ -47,12 +48,10 @@ export function tell(
 ) {
   const { status, retryAfterSeconds, outcome } = error.kind
   request.exchange?.failed(error)
-  if (outcome === 'failed') request.log.error(error, error.reason)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
-  const { version, attempts } = request.exchange ?? { version: null, attempts: [] }
-  if (version !== null) {
-    reply.header('x-headrace-version', version).header('x-headrace-attempts', attempts.length)
-  }
+  const target = request.exchange?.target ?? null
+  if (outcome === 'failed') request.log.error({ err: error, ...target }, error.reason)
+  if (target) reply.headers(targetHeaders(target, request.exchange?.attempts.length ?? 0))
   reply.headers(error.headers)
   return reply.code(status).type('application/json; charset=utf-8').send(write(error, request.id))
 }

@@ -8,6 +8,7 @@ import { ErrorBody } from '../dialects/openai/error.ts'
 import { needOfEmbedding } from '../limits/estimate.ts'
 import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
+import { targetHeaders } from '../target-headers.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { App } from '../request.ts'
 import type { Routes } from '../routing/route.ts'
@@ -58,9 +59,7 @@ export function embeddingRoutes(app: App, { routes, router, limits }: EmbeddingD
       const { promptTokens, isEstimated } = embeddings
       exchange.settled({ promptTokens, cachedTokens: 0, completionTokens: 0, isEstimated }, null)
       reply.headers({
-        'x-headrace-version': target.version,
-        'x-headrace-target': target.upstream,
-        'x-headrace-attempts': exchange.attempts.length,
+        ...targetHeaders(target, exchange.attempts.length),
         'x-headrace-overhead-ms': exchange.began().toFixed(1),
       })
       return embeddingsBody(embeddings, model, encodingFormat)

@@ -6,6 +6,7 @@ import { ErrorBody } from '../dialects/openai/error.ts'
 import { Model, modelBody, ModelList } from '../dialects/openai/model.ts'
 import { mayAsk } from '../callers/caller.ts'
 import { findRoute } from '../routing/find-route.ts'
+import { headerText } from '../target-headers.ts'
 import type { App } from '../request.ts'
 import type { Caller } from '../callers/caller.ts'
 import type { Routes } from '../routing/route.ts'
@@ -44,7 +45,8 @@ export function modelRoutes(app: App, { routes }: { routes: Routes }) {
       const route = await findRoute(routes, model, (name) => isFor(request.caller, name))
       const [target] = route.targets
       // Where several may answer, only the answer knows who did.
-      if (target && route.targets.length === 1) reply.header('x-headrace-version', target.version)
+      if (target && route.targets.length === 1)
+        reply.header('x-headrace-version', headerText(target.version))
       return modelBody(model, route)
     },
   )

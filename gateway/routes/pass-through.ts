@@ -22,6 +22,7 @@ import { tellErrors } from '../plugins/errors.ts'
 import { reserve } from '../reserve.ts'
 import { findRoute } from '../routing/find-route.ts'
 import { TimeLimits } from '../routing/time-limits.ts'
+import { targetHeaders } from '../target-headers.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PassedRequest } from '../backends/backend.ts'
 import type { Exchange } from '../exchange.ts'
@@ -193,9 +194,7 @@ async function passOn(
   }
   reply.code(answer.status).headers({
     ...answer.headers,
-    'x-headrace-version': target.version,
-    'x-headrace-target': target.upstream,
-    'x-headrace-attempts': exchange.attempts.length,
+    ...targetHeaders(target, exchange.attempts.length),
     'x-headrace-overhead-ms': exchange.began().toFixed(1),
   })
   const onOver = () => {
