@@ -79,6 +79,7 @@ function administer(
   administration: Administration,
 ) {
   const noun = kind === 'upstream' ? 'Upstream' : 'DeclaredModel'
+  const one = kind === 'upstream' ? 'an upstream' : 'a model'
   const documented = (verb: string, summary: string) => ({
     operationId: `${verb}${noun}`,
     summary,
@@ -100,7 +101,13 @@ function administer(
 
   app.get(
     `/admin/${kind}s/:name`,
-    { schema: { ...documented('get', `Read a ${kind}`), params: Params, response: answer } },
+    {
+      schema: {
+        ...documented('get', `Read the declaration of ${one}`),
+        params: Params,
+        response: answer,
+      },
+    },
     async (request, reply) => reply.send((await administration.find(request.params.name)) as never),
   )
 
@@ -110,7 +117,7 @@ function administer(
       // Checked by hand, which tells everything that is wrong and not just the first.
       attachValidation: true,
       schema: {
-        ...documented('put', `Declare a ${kind}, or replace its declaration`),
+        ...documented('put', `Declare ${one}, or replace its declaration`),
         params: Params,
         body,
         response: answer,
@@ -126,7 +133,7 @@ function administer(
     `/admin/${kind}s/:name`,
     {
       schema: {
-        ...documented('delete', `Delete a ${kind} that was declared by this API`),
+        ...documented('delete', `Delete ${one} that was declared by this API`),
         params: Params,
         response: { 204: Type.Null(), default: ErrorBody },
       },

@@ -25,6 +25,7 @@ export function healthRoutes(app: App, { readiness }: { readiness: Readiness }) 
     '/healthz',
     {
       schema: {
+        security: [],
         operationId: 'isAlive',
         summary: 'Tell whether the process is alive',
         tags: ['operation'],
@@ -38,6 +39,7 @@ export function healthRoutes(app: App, { readiness }: { readiness: Readiness }) 
     '/readyz',
     {
       schema: {
+        security: [],
         operationId: 'isReady',
         summary: 'Tell whether requests can be served, and by what',
         tags: ['operation'],

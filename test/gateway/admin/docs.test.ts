@@ -29,6 +29,18 @@ test('the page loads from this server only, and its policy forbids everything el
   assert.match(await initializer.text(), /"validatorUrl":null/)
 })
 
+test('the page sends the key that was typed there to every address that asks for one', async (t) => {
+  const { url } = await startGateway(t)
+  const { security, paths } = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    security: object[]
+    paths: Record<string, Record<string, { security?: object[] }>>
+  }
+  const open = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.values(methods).flatMap((one) => ((one.security ?? security).length === 0 ? path : [])),
+  )
+  assert.deepEqual(open, ['/healthz', '/readyz'])
+})
+
 test('the document has every field of a key, with what is allowed', async (t) => {
   const { url } = await startGateway(t)
   const document = await (await fetch(`${url}/openapi.json`)).text()
