@@ -48,7 +48,7 @@ export function createProgram(deps: ProgramDeps): Command {
   const program = new Command('headrace')
     .description('A self-hosted model-serving gateway with its own inference runtime.')
     .version(release, '-V, --version', 'say which release this is')
-    .addHelpText('after', '\nSettings come from the environment; the README lists them.')
+    .addHelpText('after', '\nSettings come from the environment; docs/settings.md lists them.')
     // Wrong settings are told whatever the command is, before it does anything.
     .hook('preAction', () => void loadConfig(env))
 

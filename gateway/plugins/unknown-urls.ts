@@ -27,20 +27,33 @@ export function tellUnknownUrls(app: App, writerFor: (path: string) => ErrorWrit
     known.set(url, entry)
   })
 
+  const find = (path: string) => {
+    const segments = path.split('/')
+    return [...known.values()].find((entry) => leadsTo(entry.segments, segments))
+  }
+
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
-    const segments = path.split('/')
-    const match = [...known.values()].find((entry) => leadsTo(entry.segments, segments))
+    const match = find(path)
     const write = writerFor(path)
     const asked = `${request.method} ${path.slice(0, 200)}`
     if (!match || match.methods.has(request.method)) {
-      return tell(new GatewayError('unknown_url', `Unknown URL: ${asked}.`), request, reply, write)
+      const meant = variantsOf(path).find((variant) => find(variant))
+      const hint = meant === undefined ? '' : ` Did you mean ${meant.slice(0, 200)}?`
+      const error = new GatewayError('unknown_url', `Unknown URL: ${asked}.${hint}`)
+      return tell(error, request, reply, write)
     }
     const allowed = [...match.methods].join(', ')
     reply.header('allow', allowed)
     const message = `${asked} is not allowed; this URL takes ${allowed}.`
     return tell(new GatewayError('method_not_allowed', message), request, reply, write)
   })
+}
+
+/** What a client with a wrong base URL asks for: with /v1 too few or too many, or with slashes. */
+function variantsOf(path: string): string[] {
+  const plain = path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
+  return [plain, `/v1${plain}`, plain.replace(/^\/v1(?=\/v1\/)/, '')]
 }
 
 function leadsTo(pattern: string[], segments: string[]): boolean {

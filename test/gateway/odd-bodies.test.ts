@@ -157,6 +157,12 @@ test('bytes that are no UTF-8 are refused, where decoding would change the promp
   assert.equal(upstream.only.json.messages[0].content, 'café 🙂')
 })
 
+test('a number that JSON has no room for is told as what it became', async (t) => {
+  const { ask } = await start(t)
+  const { error } = await ask('/v1/chat/completions', `{"model":"chat",${MESSAGES},"seed":1e999}`)
+  assert.match(error.message, /got Infinity\.$/)
+})
+
 test('a compressed body is told that it must not be', async (t) => {
   const { ask } = await start(t)
   const body = new Uint8Array(gzipSync(`{"model":"chat",${MESSAGES}}`))

@@ -269,6 +269,20 @@ test('unknown addresses are 404 and wrong methods 405, in the same body', async 
   assert.equal(error.code, 'unknown_url')
   assert.match(error.message, /POST \/v1\/nothing\./)
 
+  for (const [path, meant] of [
+    ['/chat/completions', '/v1/chat/completions'],
+    ['/v1/v1/chat/completions?x=1', '/v1/chat/completions'],
+    ['/v1/chat/completions/', '/v1/chat/completions'],
+    ['//v1//responses/resp_1', '/v1/responses/resp_1'],
+    ['/v1/v1/messages', '/v1/messages'],
+  ] as const) {
+    const response = await fetch(url + path, { method: 'POST' })
+    assert.equal(response.status, 404)
+    const { error } = (await response.json()) as ErrorBody
+    assert(error.message.endsWith(`Did you mean ${meant}?`), error.message)
+  }
+  assert(!error.message.includes('mean'), 'no guess where nothing is near')
+
   for (const [method, path, allowed] of [
     ['GET', '/v1/completions', 'POST'],
     ['DELETE', '/v1/models/guide', 'GET, HEAD'],

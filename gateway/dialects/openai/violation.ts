@@ -118,7 +118,8 @@ export function given(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
-  const json = JSON.stringify(value)
+  // JSON has no word for what its parser makes of 1e999.
+  const json = typeof value === 'number' ? String(value) : JSON.stringify(value)
   return json.length <= GIVEN_MAX_CHARACTERS ? json : `${json.slice(0, GIVEN_MAX_CHARACTERS)}…`
 }
 
