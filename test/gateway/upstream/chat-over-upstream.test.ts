@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { answerChat, chatBody, chunk } from '../../support/openai-wire.ts'
+import { answerChat, chatBody, chunk, usageChunk } from '../../support/openai-wire.ts'
 import {
   FAR_MODEL,
   routeTo,
@@ -57,6 +57,39 @@ test('tools go there and calls come back', async (t) => {
   assert.equal(choices[0]?.finish_reason, 'tool_calls')
   assert.deepEqual(choices[0]?.message.tool_calls, [call])
   assert.equal(upstream.only.json.tools[0].function.name, 'add')
+})
+
+test("a call's arguments are told as they come, each with the index of its call", async (t) => {
+  const { client, upstream } = await startUpstreamGateway(t)
+  const { promise: isRead, resolve } = Promise.withResolvers<void>()
+  const call = (index: number, more: object) => chunk({ tool_calls: [{ index, ...more }] })
+  const opening = (index: number, name: string) =>
+    call(index, { id: `id-${name}`, type: 'function', function: { name, arguments: '' } })
+  const piece = (index: number, text: string) => call(index, { function: { arguments: text } })
+  upstream.script = async (x) => {
+    await x.stream([opening(0, 'add'), piece(0, '{"x":')])
+    // Nothing more before the client has this.
+    await isRead
+    await x.stream([piece(0, '1}'), opening(1, 'sub'), piece(1, '{}'), chunk({}, 'tool_calls')])
+    await x.stream([usageChunk(), '[DONE]'])
+    await x.end()
+  }
+  const calls: { id: string; name: string; text: string }[] = []
+  for await (const { choices } of await client.chat.completions.create({
+    ...asked,
+    stream: true,
+    tools: [{ type: 'function', function: { name: 'add', parameters: { type: 'object' } } }],
+  })) {
+    for (const { index, id, function: said } of choices[0]?.delta.tool_calls ?? []) {
+      const one = (calls[index] ??= { id: id ?? '', name: said?.name ?? '', text: '' })
+      one.text += said?.arguments ?? ''
+      if (one.text !== '') resolve()
+    }
+  }
+  assert.deepEqual(calls, [
+    { id: 'id-add', name: 'add', text: '{"x":1}' },
+    { id: 'id-sub', name: 'sub', text: '{}' },
+  ])
 })
 
 test("the upstream's refused key is never the client's 401", async (t) => {
