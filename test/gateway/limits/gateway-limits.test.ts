@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import test from 'node:test'
 
+import { ADMIN } from '../../../gateway/callers/caller.ts'
 import { Admission } from '../../../gateway/limits/admission.ts'
 import { CHAT, KEY, startGateway } from '../../support/gateway.ts'
 import { callerWith, until } from '../../support/limits.ts'
@@ -140,4 +142,29 @@ test('a gateway that has its hands full refuses at once, with 503 and when to co
   assert.equal(answer.status, 200)
   await answer.text()
   await until(() => admission.inHand === 0)
+})
+
+test('a caller that never ends its bodies does not keep others out', async (t) => {
+  const admission = new Admission(4)
+  const { keys, port, post, ask } = await startLimited(t, {}, { deps: { admission } })
+  keys.add('hr_slow', { ...ADMIN, id: 'slow', name: 'slow', role: 'caller' })
+  const head = 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer hr_slow\r\n'
+  const sockets = Array.from({ length: 4 }, () => connect(port, '127.0.0.1'))
+  t.after(() => sockets.forEach((socket) => socket.destroy()))
+  let told = ''
+  for (const socket of sockets) {
+    socket.on('data', (bytes: Buffer) => (told += bytes.toString()))
+    socket.write(`${head}content-type: application/json\r\ncontent-length: 99\r\n\r\n{"mod`)
+  }
+  await until(() => told.split('503 Service Unavailable').length === 3)
+  assert.match(told, /2 requests of this caller are on their way here and not whole yet/)
+  assert.equal((await ask()).status, 200)
+  for (const socket of sockets) socket.destroy()
+  await until(() => admission.inHand === 0)
+  const headers = { 'content-type': 'application/json', authorization: 'Bearer hr_slow' }
+  for (let i = 0; i < 4; i++) {
+    const response = await post('/v1/chat/completions', CHAT, { headers })
+    assert.equal(response.status, 200)
+    await response.text()
+  }
 })
