@@ -3,6 +3,8 @@
 //
 // Knows: field names of the dialects. Does not know: which of them a route understands; that is for dialects.
 
+import { isUtf8 } from 'node:buffer'
+
 import type { FastifyRequest } from 'fastify'
 
 import type { ExchangeRecord } from '../exchange.ts'
@@ -37,10 +39,17 @@ export function readAsked({ body, headers }: FastifyRequest): Asked | null {
     streamed: parameters['stream'] === true,
     // `metadata.user_id` is Anthropic's.
     endUser: nameOf(identifier) ?? nameOf(user) ?? nameOf(pairs['user_id']),
-    session: nameOf(headers[SESSION]) ?? nameOf(pairs['session_id']),
-    tags: tagsOf(headers[TAGS]),
+    session: nameOf(textOf(headers[SESSION])) ?? nameOf(pairs['session_id']),
+    tags: tagsOf(textOf(headers[TAGS])),
     metadata: areTexts(pairs) ? pairs : null,
   }
+}
+
+/** Node reads headers as Latin-1, and clients that send more than ASCII in them send UTF-8. */
+function textOf(header: unknown): unknown {
+  if (typeof header !== 'string' || !/[^\x20-\x7e]/.test(header)) return header
+  const bytes = Buffer.from(header, 'latin1')
+  return isUtf8(bytes) ? bytes.toString() : header
 }
 
 function nameOf(value: unknown): string | null {

@@ -92,6 +92,26 @@ test('an exchange says for whom it was, and what its caller says about it', asyn
   )
 })
 
+test('a session may be called in any script, as clients write it into a header', async (t) => {
+  const { post, log } = await startGateway(t)
+  const names = ['café 🙂', 'caf\xe9']
+  // curl and httpx send UTF-8; Latin-1 is what the standard once said.
+  for (const bytes of [Buffer.from(names[0]!).toString('latin1'), names[1]!]) {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${KEY}`,
+      'x-headrace-session': bytes,
+      'x-headrace-tags': `nightly, ${bytes}`,
+    }
+    await (await post('/v1/chat/completions', CHAT, { headers })).text()
+  }
+  const rows = await log.first(2)
+  assert.deepEqual(
+    rows.map(({ session, tags }) => [session, tags]),
+    names.map((name) => [name, ['nightly', name]]),
+  )
+})
+
 test('who has an answer finds it in the log', async (t) => {
   const { client, log } = await startGateway(t)
   for (let i = 1; i <= 5; i++) {
