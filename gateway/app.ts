@@ -150,7 +150,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     clientErrorHandler: tellMalformed,
     frameworkErrors: tellUnroutable,
-    routerOptions: { maxParamLength: 256 },
+    // A slash too many is not an empty id: what is meant is clear.
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
     ajv: {
       customOptions: {
         // A body means what it says: "1" is not 1, and nothing is dropped or filled in.
