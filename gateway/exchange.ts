@@ -120,6 +120,8 @@ export class Exchange {
   #estimatePrompt: () => number = () => 0
   #isMeasured = false
   #price: Price | null = null
+  /** when whoever answers was asked */
+  #askedMs = 0
   #reservation: Reservation | null = null
   #bodies: BodyPolicy | null = null
 
@@ -224,6 +226,7 @@ export class Exchange {
     record.version = version
     record.upstream = upstream
     this.#price = price
+    this.#askedMs = this.#now()
   }
 
   /** Its caller may read it back, if it completes. */
@@ -380,6 +383,20 @@ export class Exchange {
     return (choices.reduce((sum, ms) => sum + ms, 0) - begunMs) / gaps
   }
 
+  /** Upstreams don't tell how long they computed, and nobody does for an answer that was left: it is as long as it took. */
+  #consumption(): Consumption {
+    const { promptTokens, cachedTokens, completionTokens, prefillMs, decodeMs, queueMs } =
+      this.#record
+    const tookMs = this.#record.closedAt.getTime() - this.#askedMs - (queueMs ?? 0)
+    const computedMs = prefillMs === null ? Math.max(0, tookMs) : prefillMs + (decodeMs ?? 0)
+    return {
+      promptTokens: promptTokens ?? 0,
+      cachedTokens: cachedTokens ?? 0,
+      completionTokens: completionTokens ?? 0,
+      seconds: computedMs / 1000,
+    }
+  }
+
   /** Tokens that nobody counted, and what they all cost. */
   #count() {
     const record = this.#record
@@ -392,7 +409,7 @@ export class Exchange {
       record.isUsageEstimated = !isKnown
     }
     if (record.promptTokens === null || this.#price === null) return
-    record.costUsd = record.cache === 'hit' ? 0 : costOf(consumptionOf(record), this.#price)
+    record.costUsd = record.cache === 'hit' ? 0 : costOf(this.#consumption(), this.#price)
   }
 }
 
@@ -407,12 +424,3 @@ function charactersOf({ answer, toolCalls }: ExchangeRecord): number {
 const CHARACTERS_PER_TOKEN = 4
 
 const estimateTokens = (characters: number) => Math.ceil(characters / CHARACTERS_PER_TOKEN)
-
-function consumptionOf(record: ExchangeRecord): Consumption {
-  return {
-    promptTokens: record.promptTokens ?? 0,
-    cachedTokens: record.cachedTokens ?? 0,
-    completionTokens: record.completionTokens ?? 0,
-    seconds: ((record.prefillMs ?? 0) + (record.decodeMs ?? 0)) / 1000,
-  }
-}

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { ADMIN } from '../../gateway/callers/caller.ts'
 import { startDeclaredGateway } from '../support/declared-gateway.ts'
 import { CHAT, KEY, startGateway } from '../support/gateway.ts'
-import { chatChunks, chunk } from '../support/openai-wire.ts'
+import { answerChat, chatChunks, chunk } from '../support/openai-wire.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
 
 async function startOver(t: TestContext) {
@@ -92,4 +92,57 @@ test('a client that leaves is counted as one that left, with what it got', async
   const labels = `route="/v1/chat/completions",model="${CHAT.model}",version="m@there"`
   assert(scraped.includes(`headrace_requests_total{${labels},outcome="cancelled",status="200"} 1`))
   assert.match(scraped, /direction="completion"\} 2/)
+})
+
+test('what a target asks for its time is what an answer costs, tokens apart', async (t) => {
+  const upstream = await ScriptedUpstream.start(t)
+  upstream.script = async (x) => {
+    await x.delay(100)
+    await answerChat(['Hello'])(x)
+  }
+  const price = { input: 0, output: 0, second: 2 }
+  const { post, log } = await startDeclaredGateway(t, {
+    upstreams: { there: { api: 'compatible', base_url: `${upstream.url}/v1` } },
+    models: { [CHAT.model]: { targets: [{ upstream: 'there', model: 'm', price }] } },
+  })
+  await (await post('/v1/chat/completions', CHAT)).text()
+  const { costUsd, totalMs } = await log.only()
+  assert(costUsd !== null && costUsd >= 0.18 && costUsd <= (totalMs / 1000) * 2, `${costUsd}`)
+})
+
+test('a conversation that names itself stays where it was answered first', async (t) => {
+  const upstreams = await Promise.all([1, 2, 3].map(() => ScriptedUpstream.start(t)))
+  for (const upstream of upstreams) upstream.script = answerChat(['Hello'])
+  const names = ['a', 'b', 'c']
+  const { post } = await startDeclaredGateway(t, {
+    upstreams: Object.fromEntries(
+      names.map((name, at) => [
+        name,
+        { api: 'compatible', base_url: `${upstreams[at]?.url}/v1` } as const,
+      ]),
+    ),
+    models: {
+      [CHAT.model]: {
+        targets: names.map((upstream) => ({ upstream, model: 'm' })),
+        sticky_header: 'x-conversation',
+      },
+    },
+  })
+  const used = new Set<string | null>()
+  for (let conversation = 0; conversation < 12; conversation++) {
+    const targets = new Set<string | null>()
+    for (let turn = 0; turn < 3; turn++) {
+      const headers = {
+        'content-type': 'application/json',
+        authorization: `Bearer ${KEY}`,
+        'x-conversation': `conversation-${conversation}`,
+      }
+      const response = await post('/v1/chat/completions', CHAT, { headers })
+      targets.add(response.headers.get('x-headrace-target'))
+      await response.text()
+    }
+    assert.equal(targets.size, 1)
+    used.add([...targets][0] ?? null)
+  }
+  assert(used.size > 1, 'conversations are spread')
 })
