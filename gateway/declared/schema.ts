@@ -27,7 +27,9 @@ const Price = Type.Object(
     input: dollars('US dollars for a million prompt tokens'),
     cached_input: Type.Optional(dollars('for a million prompt tokens that were cached')),
     output: dollars('US dollars for a million generated tokens'),
-    second: Type.Optional(dollars('for a second of computing; of an upstream, for a second of its answer')),
+    second: Type.Optional(
+      dollars('for a second of computing; of an upstream, for a second of its answer'),
+    ),
   },
   closed,
 )
