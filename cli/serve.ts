@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Runtime } from '../runtime/client.ts'
 import type { Logger } from 'pino'
 
 import { awaitDefaultModel, bringDefaultModel, DefaultModel } from './default-model.ts'
@@ -68,7 +69,7 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   if (defaultModel === null || !runtime) {
     readiness.withoutLocal()
     stdout.write(welcome({ ...gateway, model: null }))
-    if (runtime) await followLibrary(gateway, logger, signal)
+    if (runtime) await followLibrary(gateway, runtime, logger, signal)
     else await once(signal, 'abort')
     return
   }
@@ -84,15 +85,20 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   await model.follow()
 }
 
-/** What others bring into the data folder can be served too. */
+/** What others bring into the data folder can be served too, once the runtime is there. */
 async function followLibrary(
   { readiness, models }: Gateway,
+  runtime: Pick<Runtime, 'stats'>,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      readiness.withoutLocal((await models.listModels()).length)
+      const isRuntimeThere = await runtime.stats().then(
+        () => true,
+        () => false,
+      )
+      readiness.withoutLocal(isRuntimeThere ? (await models.listModels()).length : 0)
     } catch (error) {
       logger.warn({ err: error }, "the library can't be read at the moment")
     }

@@ -122,7 +122,8 @@ test('without a model of its own a server loads those of the library when they a
   while (ready.status !== 200) ready = await fetch(`${url}/readyz`)
   assert.match(await ready.text(), /1 of the library can be loaded/)
   const key = (await readFile(join(dataDir, 'admin-key'), 'utf8')).trim()
-  assert.equal((await complete(url!, key)).status, 200)
+  const answer = await complete(url!, key)
+  assert.equal(answer.status, 200, await answer.clone().text())
 })
 
 test('a port that is taken is said in one sentence, before anything is made', async (t) => {

@@ -184,8 +184,11 @@ test('the views say what the exchanges were', async (t) => {
   )
   const { rows: errors } = await pool.query('SELECT id, error_code FROM report_errors')
   assert.deepEqual(errors, [{ id: second.id, error_code: 'upstream_error' }])
-  const { rows: turns } = await pool.query('SELECT id, previous_id FROM report_turns')
-  assert.deepEqual(turns, [{ id: second.id, previous_id: first.id }])
+  const { rows: turns } = await pool.query('SELECT id, previous_id FROM report_turns ORDER BY id')
+  assert.deepEqual(turns, [
+    { id: first.id, previous_id: null },
+    { id: second.id, previous_id: first.id },
+  ])
   const { rows: texts } = await pool.query(
     'SELECT answer FROM report_texts JOIN report_exchanges USING (id)',
   )

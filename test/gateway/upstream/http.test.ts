@@ -106,9 +106,10 @@ test('a body is bounded after decompression', async (t) => {
 test('what is not JSON is quoted, in part', async (t) => {
   const { upstream, post } = await start(t)
   upstream.script = (x) => x.send(200, `<html>${'x'.repeat(5000)}`)
-  await assert.rejects((await post()).json(), (error: Error) => {
-    assert.match(error.message, /sent something that is not JSON: "<html>xxx/)
-    return error.message.length < 300
+  await assert.rejects((await post()).json(), (error: UpstreamFault) => {
+    assert.match(error.message, /sent something that is not JSON\.$/)
+    assert.match(error.quote ?? '', /^"<html>xxx/)
+    return (error.quote ?? '').length < 300
   })
 })
 
