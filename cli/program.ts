@@ -88,6 +88,20 @@ export function createProgram(deps: ProgramDeps): Command {
       return runRuntimeCommand(settings, createLogger('runtime', settings.logLevel, isTerminal))
     })
 
+  program
+    .command('log-writer')
+    .description('write to PostgreSQL what gateways publish to the broker of LOG_BROKER_URL')
+    .addHelpText(
+      'after',
+      '\nExample:\n  LOG_BROKER_URL=amqps://headrace:…@broker DATABASE_URL=postgresql://… headrace log-writer',
+    )
+    .action(async () => {
+      const { runLogWriter } = await import('./log-writer.ts')
+      const settings = loadConfig(env)
+      const logger = createLogger('log-writer', settings.logLevel, isTerminal)
+      await live(logger, (life) => runLogWriter(settings, logger, life))
+    })
+
   // Only help texts are seen of these where a setting is wrong: the hook ends every command.
   const { dataDir, precision, threads } = presumeConfig(env)
   const models = { dataDir, precision, threads: threads ?? availableParallelism() }

@@ -11,6 +11,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import { keepAdminKey } from './admin-key.ts'
 import { buildApp } from './app.ts'
 import { LocalBackend } from './backends/local.ts'
+import { Publisher } from './broker/publisher.ts'
+import { brokerSink } from './broker/sink.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
 import { issuerOf } from './callers/identities.ts'
@@ -96,10 +98,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const adminKey = await keepAdminKey(dataDir, settings.adminKey)
   const { pool } = started.use(await openDatabase({ databaseUrl, dataDir, logger, signal }))
+  const publisher =
+    settings.brokerUrl === null ? null : new Publisher({ url: settings.brokerUrl, logger })
+  if (publisher) started.defer(() => publisher.close())
+  const sink = publisher ? brokerSink(publisher) : postgresSink(pool)
   const exchangeLog = await ExchangeLog.open({
     folder: join(dataDir, 'spool'),
     maxBytes: settings.spoolMaxBytes,
-    sink: postgresSink(pool),
+    sink,
     logger,
   })
   started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))

@@ -66,7 +66,7 @@ export class ExchangeLog {
     return log
   }
 
-  /** exchanges of this process that are not in PostgreSQL yet */
+  /** exchanges of this process that are not in PostgreSQL, or with the broker, yet */
   get pending(): number {
     return this.#spool.pending
   }
@@ -76,7 +76,7 @@ export class ExchangeLog {
     return this.#spool.bytes
   }
 
-  /** exchanges that never will be: there was no room, or PostgreSQL refused them */
+  /** exchanges that never will be: there was no room, or they were refused */
   get dropped(): number {
     return this.#dropped + this.#writer.refused
   }

@@ -30,11 +30,25 @@ export function encodeFrame(payload: string): Buffer {
   const memory = most <= scratch.length ? scratch : Buffer.allocUnsafe(most)
   const length = memory.write(payload, FRAME_HEAD_BYTES)
   const end = FRAME_HEAD_BYTES + length
-  const checksum = crc32(memory.subarray(FRAME_HEAD_BYTES, end))
-  memory.writeUInt32LE(length, 0)
-  memory.writeUInt32LE(checksum, 4)
-  memory.writeUInt32LE(checkOf(length, checksum), 8)
+  writeHead(memory, memory.subarray(FRAME_HEAD_BYTES, end))
   return memory.subarray(0, end)
+}
+
+/** Several at once, as a segment file holds them. */
+export function encodeFrames(payloads: readonly Buffer[]): Buffer {
+  const parts = payloads.flatMap((payload) => {
+    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES)
+    writeHead(head, payload)
+    return [head, payload]
+  })
+  return Buffer.concat(parts)
+}
+
+function writeHead(memory: Buffer, payload: Buffer): void {
+  const checksum = crc32(payload)
+  memory.writeUInt32LE(payload.length, 0)
+  memory.writeUInt32LE(checksum, 4)
+  memory.writeUInt32LE(checkOf(payload.length, checksum), 8)
 }
 
 export interface Frames {

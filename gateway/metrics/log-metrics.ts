@@ -15,7 +15,7 @@ type Figure = [name: string, help: string, read: (log: LogSource) => number]
 const GAUGES: Figure[] = [
   [
     'pending',
-    'Exchanges of this process that wait to be written. Growing: PostgreSQL is away or too slow.',
+    'Exchanges of this process that wait to be written. Growing: PostgreSQL, or the broker, is away or too slow.',
     ({ pending }) => pending,
   ],
   [

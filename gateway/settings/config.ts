@@ -83,7 +83,11 @@ function unknownNames(env: NodeJS.ProcessEnv): string[] {
 }
 
 function contradictions(settings: Partial<Settings>): string[] {
-  return [...runtimeContradictions(settings), ...oidcContradictions(settings)]
+  return [
+    ...runtimeContradictions(settings),
+    ...oidcContradictions(settings),
+    ...brokerContradictions(settings),
+  ]
 }
 
 function runtimeContradictions({ runtimeListen, runtimeToken }: Partial<Settings>): string[] {
@@ -94,6 +98,12 @@ function runtimeContradictions({ runtimeListen, runtimeToken }: Partial<Settings
     `HEADRACE_RUNTIME_LISTEN is '${runtimeListen}', which other machines can reach; ` +
       `HEADRACE_RUNTIME_TOKEN has to be set then.`,
   ]
+}
+
+/** Nobody but this process's own host reaches the embedded database, and log-writers are elsewhere. */
+function brokerContradictions({ brokerUrl, databaseUrl }: Partial<Settings>): string[] {
+  if (!brokerUrl || databaseUrl) return []
+  return ['LOG_BROKER_URL is set; DATABASE_URL has to be set then.']
 }
 
 /** Tokens of one audience are handed to others too; a token for anybody would be a key for everybody. */

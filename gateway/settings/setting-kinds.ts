@@ -79,7 +79,10 @@ export function readRuntimeUrls(given: string): string[] | undefined {
 }
 
 export function readRuntimeUrl(given: string): string | undefined {
-  if (given.startsWith('unix:/')) return given
+  return given.startsWith('unix:/') ? given : readHttpUrl(given)
+}
+
+export function readHttpUrl(given: string): string | undefined {
   const url = URL.parse(given)
   const isPlain = url?.pathname === '/' && !url.search && !url.hash && !url.username
   return url?.protocol === 'http:' && isPlain ? given : undefined

@@ -11,6 +11,7 @@ import {
   claim,
   oneOf,
   readDefaultModel,
+  readHttpUrl,
   readExportUrl,
   readRuntimeUrl,
   readRuntimeUrls,
@@ -181,7 +182,7 @@ export const SETTINGS = {
   spoolMaxBytes: whole({
     name: 'HEADRACE_SPOOL_MAX_BYTES',
     default: String(4 * GIB),
-    about: 'disk for exchanges that wait while PostgreSQL is away',
+    about: 'disk for exchanges that wait while PostgreSQL, or the broker, is away',
     min: MIB,
     max: Number.MAX_SAFE_INTEGER,
   }),
@@ -198,6 +199,22 @@ export const SETTINGS = {
       'what is kept of texts where neither a key nor its project says: `whole`, `redacted`, `none`',
     values: BODY_POLICIES,
   }),
+  brokerUrl: text({
+    name: 'LOG_BROKER_URL',
+    default: null,
+    about:
+      'RabbitMQ that exchanges go to instead of PostgreSQL, for `headrace log-writer`; see [scaling](scaling.md)',
+    allowed: 'amqp://user:password@host:port/vhost, or amqps:// with TLS',
+    pattern: /^amqps?:\/\/[^\s/]+(\/[^\s/]*)?$/,
+    isSecret: true,
+  }),
+  logWriterListen: {
+    name: 'HEADRACE_LOG_WRITER_LISTEN',
+    default: 'http://127.0.0.1:8091',
+    about: 'where `headrace log-writer` tells its health and metrics',
+    allowed: 'http://host:port',
+    read: readHttpUrl,
+  } satisfies Setting<string, string>,
   exportUrl: {
     name: 'HEADRACE_EXPORT_URL',
     default: null,
