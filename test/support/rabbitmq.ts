@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChildProcess } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
 
@@ -79,8 +80,18 @@ export function useRabbitmq(config: string[] = []): () => Promise<TestRabbitmq> 
       process.kill(-child.pid, 'SIGKILL')
       await gone
     }
-    defer(lasting, () => void spawnSync('epmd', ['-kill'], { env }))
+    // Erlang's list of nodes outlives them, and ends only when it has seen that they are gone.
+    defer(lasting, async () => {
+      for (let tries = 0; tries < 50; tries++) {
+        const { stdout } = spawnSync('epmd', ['-kill'], { env, encoding: 'utf8' })
+        if (stdout.includes('Killed')) return
+        await sleep(50)
+      }
+    })
     defer(lasting, kill)
+    process.once('exit', () => {
+      if (server?.pid) process.kill(-server.pid, 'SIGKILL')
+    })
     await start()
     return { url: `amqp://guest:guest@127.0.0.1:${port}`, kill, start }
   }
