@@ -88,6 +88,7 @@ const ERRORS = {
   project_archived: refused(409),
   database_unavailable: unavailable('failed', 1),
   query_too_slow: refused(422),
+  search_off: refused(409),
   // what is declared
   upstream_not_found: refused(404),
   model_not_declared: refused(404),

@@ -10,6 +10,7 @@ import { findExchangeIds } from '../db/exchange-pages.ts'
 import { readBodies, readExchanges } from '../db/exchange-rows.ts'
 import { findThread } from '../db/exchange-thread.ts'
 import { searchWords } from '../db/exchange-search.ts'
+import { NO_WORDS } from '../db/exchange-words.ts'
 import { QueryTooSlow, readOnly } from '../db/read-only.ts'
 import { GatewayError } from '../errors.ts'
 import type { Caller } from '../callers/caller.ts'
@@ -80,6 +81,12 @@ export async function getThread(
 
 /** Exchanges in which words were said, best first, with the places where they were. */
 export async function searchExchanges(pool: Pool, reader: Reader, search: WordSearch) {
+  if (search.language === NO_WORDS) {
+    throw new GatewayError(
+      'search_off',
+      'This server does not index words: HEADRACE_SEARCH_LANGUAGE is none.',
+    )
+  }
   const filter = visibleTo(reader, search.filter)
   const found = await bounded(pool, (db) => searchWords(db, { ...search, filter }))
   const ids = found.hits.map(({ id }) => id)

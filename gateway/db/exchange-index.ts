@@ -3,7 +3,7 @@
 import type { PoolClient } from 'pg'
 
 import { deleteArrivals, markIndexed, readUnindexed } from './exchange-arrivals.ts'
-import { indexWords, markWordless, summarizeRanges } from './exchange-words.ts'
+import { indexWords, markWordless, NO_WORDS, summarizeRanges } from './exchange-words.ts'
 import { isRefusal } from './refusal.ts'
 import type { Arrival } from './exchange-arrivals.ts'
 import type { Pool } from './pool.ts'
@@ -15,7 +15,7 @@ const KEEP_MS = 10 * 60_000
 /** lock_not_available: somebody vacuums */
 const LOCKED = '55P03'
 
-/** @param language a text search configuration */
+/** @param language a text search configuration, or NO_WORDS */
 export function createIndexTables(pool: Pool, language: string) {
   return {
     isRefusal,
@@ -35,7 +35,9 @@ export function createIndexTables(pool: Pool, language: string) {
       const [arrival = null] = await readUnindexed(pool, 1)
       return arrival
     },
-    index: (ids: readonly string[]) => indexWords(pool, ids, language),
+    index: async (ids: readonly string[]) => {
+      if (language !== NO_WORDS) await indexWords(pool, ids, language)
+    },
     pass: (id: string) => markWordless(pool, id),
     done: ({ number }: Arrival) => markIndexed(pool, number),
     async tidy(): Promise<void> {

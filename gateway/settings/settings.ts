@@ -233,8 +233,8 @@ export const SETTINGS = {
     name: 'HEADRACE_SEARCH_LANGUAGE',
     default: 'simple',
     about:
-      "how words of the exchange log are taken: one of PostgreSQL's text search configurations",
-    allowed: 'a name such as simple, english, german',
+      "how words of the exchange log are taken: one of PostgreSQL's text search configurations; or `none`, and no search",
+    allowed: 'a name such as simple, english, german, or none',
     pattern: /^[a-z_][a-z0-9_]{0,62}$/,
   }),
   logRetentionDays: whole({

@@ -12,10 +12,14 @@ import { recordLog } from './logger.ts'
 import type { ExchangeRecord } from '../../gateway/exchange.ts'
 import type { TestPostgres } from './postgres.ts'
 
-export async function startReading(t: TestContext, postgres: TestPostgres) {
+export async function startReading(
+  t: TestContext,
+  postgres: TestPostgres,
+  { searchLanguage = 'simple' } = {},
+) {
   const pool = await postgres.pool(t)
   const { log } = await openExchangeLog(t, pool)
-  const admin = await startAdmin(t, pool)
+  const admin = await startAdmin(t, pool, { settings: { searchLanguage } })
   const { logger, lines } = recordLog()
   /** @returns their ids */
   const write = async (...changes: Partial<ExchangeRecord>[]): Promise<string[]> => {
@@ -25,7 +29,7 @@ export async function startReading(t: TestContext, postgres: TestPostgres) {
     return records.map(({ id }) => id)
   }
   /** Resolves when there is nothing left to index. */
-  const indexWords = async (language = 'simple') => {
+  const indexWords = async (language = searchLanguage) => {
     const stop = indexWrittenWords({
       tables: createIndexTables(pool, language),
       pending: () => 0,
@@ -41,5 +45,5 @@ export async function startReading(t: TestContext, postgres: TestPostgres) {
     }
     await stop()
   }
-  return { ...admin, write, indexWords, warnings: lines }
+  return { ...admin, pool, write, indexWords, warnings: lines }
 }

@@ -124,3 +124,18 @@ test('words are taken by one gateway at a time, and again from where another one
   await indexWords()
   assert.equal(rowsOf(await ask('GET', '/admin/exchanges/search?q=kestrel')).length, 2)
 })
+
+test('where words are not wanted nothing is indexed, and a search says so', async (t) => {
+  const { ask, write, indexWords, pool } = await startReading(t, postgres, {
+    searchLanguage: 'none',
+  })
+  await write({ prompt: asking('Where do otters sleep?') })
+  await indexWords()
+  const refused = errorOf(await ask('GET', '/admin/exchanges/search?q=otters'))
+  assert.deepEqual([refused.status, refused.code], [409, 'search_off'])
+  const { rows } = await pool.query(
+    `SELECT (SELECT count(*)::int FROM exchange_words) AS words,
+       (SELECT count(*)::int FROM exchange_arrivals WHERE NOT is_indexed) AS waiting`,
+  )
+  assert.deepEqual(rows, [{ words: 0, waiting: 0 }])
+})
