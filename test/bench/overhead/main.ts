@@ -125,7 +125,8 @@ function notes({ rounds, seconds, isQuick }: OverheadOptions): string {
     '- CPU ms/1000: user and system time of the process and all it started, for 1,000 requests, until its log is ' +
       "written. PostgreSQL's processes are shown apart; `sum` has both and is what is compared.",
     '- Headrace: a key of its table with limits of every kind and a budget, in a project with the same; prices, metrics, ' +
-      'every exchange with its texts in an embedded, durable PostgreSQL. The others log nothing and limit nothing.',
+      'every exchange with its texts in an embedded, durable PostgreSQL, without the index of words. The others log nothing ' +
+      'and limit nothing.',
     '- +p50 and +p99: over direct, round by round. At a fixed rate latencies count from when a request was to be sent.',
     '- MiB: proportional set size of the process and what it started, without PostgreSQL.',
     `- ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s after a warm-up, contestants in turn; medians.`,
