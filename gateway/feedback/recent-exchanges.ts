@@ -12,8 +12,8 @@ export interface ExchangeHead extends Pick<
   'id' | 'callerId' | 'projectId' | 'endUser' | 'model' | 'version' | 'isStored'
 > {}
 
-/** Some 5 MB; twenty seconds of three thousand exchanges a second, and the log is less than one behind. */
-const MAX_REMEMBERED = 60_000
+/** Some seconds of three thousand exchanges a second, and the log is less than one behind. What is kept is collected late. */
+const MAX_REMEMBERED = 8_000
 
 export class RecentExchanges {
   readonly #heads = new LRUCache<string, ExchangeHead>({ max: MAX_REMEMBERED })
