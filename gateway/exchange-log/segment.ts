@@ -95,17 +95,17 @@ export class Segment {
 
   /**
    * Reads on from where it was drained; what is read counts as drained when the caller says so.
-   * @param bytes to read at most, unless a single record is longer
+   * @param memory to read into, as much as fits, unless a single record is longer; payloads are views of it
    */
-  async read(bytes: number, mostRecords: number): Promise<Piece> {
+  async read(memory: Buffer, mostRecords: number): Promise<Piece> {
     const file = await open(this.path, 'r')
     try {
       const heading = (this.#heading ??= await this.#readHeading(file))
       const from = this.drained
-      const read = (length: number) => readAt(file, from, Math.min(length, this.size - from))
-      let frames = readFrames(await read(bytes), mostRecords)
-      if (frames.payloads.length === 0 && frames.neededBytes > bytes) {
-        frames = readFrames(await read(frames.neededBytes), mostRecords)
+      const read = (into: Buffer) => readAt(file, from, into.subarray(0, this.size - from))
+      let frames = readFrames(await read(memory), mostRecords)
+      if (frames.payloads.length === 0 && frames.neededBytes > memory.length) {
+        frames = readFrames(await read(Buffer.allocUnsafe(frames.neededBytes)), mostRecords)
       }
       const { payloads, byteLength, rest } = frames
       const end = from + byteLength
@@ -128,10 +128,14 @@ export class Segment {
 
   /** Of a file that was found: '' where it has none that is whole. */
   async #readHeading(file: FileHandle): Promise<string> {
-    const head = await readAt(file, 0, Math.min(FRAME_HEAD_BYTES, this.size))
+    const head = await readAt(file, 0, Buffer.allocUnsafe(Math.min(FRAME_HEAD_BYTES, this.size)))
     const length = head.length < FRAME_HEAD_BYTES ? 0 : head.readUInt32LE(0)
     const { payloads, byteLength } = readFrames(
-      await readAt(file, 0, Math.min(FRAME_HEAD_BYTES + length, MAX_HEADING_BYTES, this.size)),
+      await readAt(
+        file,
+        0,
+        Buffer.allocUnsafe(Math.min(FRAME_HEAD_BYTES + length, MAX_HEADING_BYTES, this.size)),
+      ),
       1,
     )
     this.drained = Math.max(this.drained, byteLength)
@@ -141,11 +145,10 @@ export class Segment {
 
 const MAX_HEADING_BYTES = 64 * 1024
 
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length)
+async function readAt(file: FileHandle, position: number, bytes: Buffer): Promise<Buffer> {
   let read = 0
-  while (read < length) {
-    const { bytesRead } = await file.read(bytes, read, length - read, position + read)
+  while (read < bytes.length) {
+    const { bytesRead } = await file.read(bytes, read, bytes.length - read, position + read)
     if (bytesRead === 0) break
     read += bytesRead
   }

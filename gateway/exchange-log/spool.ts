@@ -61,6 +61,8 @@ export class Spool {
   #isDiskFull = false
   #bytes = 0
   #damaged = 0
+  /** What batches are read into, one after the other. */
+  readonly #memory = Buffer.allocUnsafeSlow(BATCH_BYTES)
 
   private constructor(options: Required<SpoolOptions>, segments: Segment[], next: number) {
     this.#options = options
@@ -136,12 +138,12 @@ export class Spool {
     return true
   }
 
-  /** What was taken first and isn't drained, in order; null where there is nothing. */
+  /** What was taken first and isn't drained, in order, good until the next call; null where there is nothing. */
   async next(mostRecords: number): Promise<Batch | null> {
     for (;;) {
       const segment = this.#segments.find(({ isDrained }) => !isDrained)
       if (!segment) return null
-      const piece = await segment.read(BATCH_BYTES, mostRecords)
+      const piece = await segment.read(this.#memory, mostRecords)
       if (piece.payloads.length > 0) return this.#batchOf(segment, piece)
       // Of a file that this process writes nothing is ever there in part.
       if (piece.isDamaged || piece.heading === '' || !segment.isFound) await this.#setAside(segment)
