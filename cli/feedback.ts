@@ -14,6 +14,9 @@ import {
   readOpinion,
   storable,
 } from '../gateway/dialects/admin/feedback.ts'
+import { readPseudonymKey } from '../gateway/db/pseudonym-key.ts'
+import { Privacy } from '../gateway/privacy/privacy.ts'
+import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
 import { FeedbackDesk } from '../gateway/feedback/desk.ts'
 import { readExchangeId } from '../gateway/feedback/exchange-id.ts'
 import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
@@ -116,7 +119,8 @@ export function feedbackCommand(deps: DatabaseCommandDeps): Command {
       run(async (pool, { name }) => {
         const admin = { ...ADMIN, name }
         const said = readOpinion(opinion)
-        const taken = await deskOf(pool).give(admin, exchange, said, storable(endUser))
+        const desk = await deskOf(pool, deps.loadSettings().logBodies)
+        const taken = await desk.give(admin, exchange, said, storable(endUser))
         if (asJson) return json(feedbackBody(taken.feedback))
         return `Feedback for ${taken.feedback.exchangeId} is kept.`
       }),
@@ -125,11 +129,12 @@ export function feedbackCommand(deps: DatabaseCommandDeps): Command {
 }
 
 /** Of a process without exchanges of its own, and with a database that is there. */
-function deskOf(pool: Pool): FeedbackDesk {
+async function deskOf(pool: Pool, byDefault: BodyPolicy): Promise<FeedbackDesk> {
   return new FeedbackDesk({
     pool,
     recent: { find: () => null },
     spool: { append: () => false },
+    privacy: new Privacy({ byDefault, pseudonymKey: await readPseudonymKey(pool) }),
     now: Date.now,
   })
 }

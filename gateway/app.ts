@@ -193,7 +193,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   const recent = new RecentExchanges()
   const { tokens, spool } = deps.feedback
-  const desk = new FeedbackDesk({ pool, recent, spool, now })
+  const desk = new FeedbackDesk({ pool, recent, spool, privacy: deps.privacy, now })
   const feedback = {
     desk,
     tokens,

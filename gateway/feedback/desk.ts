@@ -21,10 +21,12 @@ import {
 import { timeOfId } from '../db/partitions.ts'
 import { GatewayError } from '../errors.ts'
 import { exchangeNotFound, readExchangeId } from './exchange-id.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
 import type { Caller } from '../callers/caller.ts'
 import type { Feedback, GivenFeedback, Giver, Opinion } from '../db/feedback.ts'
 import type { Page, Paged } from '../db/page.ts'
 import type { Pool } from '../db/pool.ts'
+import type { Privacy } from '../privacy/privacy.ts'
 import type { ExchangeHead, RecentExchanges } from './recent-exchanges.ts'
 import type { FeedbackSpool } from './spool.ts'
 import type { Pace } from './pace.ts'
@@ -34,6 +36,7 @@ export interface FeedbackDeskOptions {
   pool: Pool
   recent: Pick<RecentExchanges, 'find'>
   spool: Pick<FeedbackSpool, 'append'>
+  privacy: Pick<Privacy, 'keptText' | 'keptName'>
   /** milliseconds since 1970 */
   now: () => number
 }
@@ -88,7 +91,8 @@ export class FeedbackDesk {
   async give(caller: Caller, id: string, opinion: Opinion, endUser?: string): Promise<Taken> {
     const subject = await this.subjectOf(caller, id)
     const isConfirmed = subject.head !== null || caller.role === 'admin'
-    return this.#keep(subject, giverOf(caller, subject.head, endUser), opinion, isConfirmed)
+    const giver = this.#giverOf(caller, subject.head, endUser)
+    return this.#keep(subject, giver, this.#kept(opinion, caller.bodies), isConfirmed)
   }
 
   /** An end user speaks, by a token. */
@@ -99,23 +103,25 @@ export class FeedbackDesk {
     // It was signed before there was a row to hold it against.
     if (head && !isConfirmed && !isSameOwner(grant, head)) throw exchangeNotFound(exchangeId)
     const subject = { exchangeId, head }
-    return this.#keep(subject, endUserOf(grant), opinion, isConfirmed || head !== null)
+    const giver = this.#endUserOf(grant)
+    const kept = this.#kept(opinion, grant.bodies)
+    return this.#keep(subject, giver, kept, isConfirmed || head !== null)
   }
 
   async findByGrant(grant: FeedbackGrant): Promise<Feedback> {
-    const { giver } = endUserOf(grant)
+    const { giver } = this.#endUserOf(grant)
     const found = await findFeedback(this.#options.pool, grant.exchangeId, giver)
     if (!found) throw noFeedback(grant.exchangeId)
     return found
   }
 
   async withdrawByGrant(grant: FeedbackGrant): Promise<void> {
-    await this.#withdraw(grant.exchangeId, endUserOf(grant))
+    await this.#withdraw(grant.exchangeId, this.#endUserOf(grant))
   }
 
   async withdraw(caller: Caller, id: string, endUser?: string): Promise<void> {
     const { exchangeId, head } = await this.subjectOf(caller, id)
-    await this.#withdraw(exchangeId, giverOf(caller, head, endUser))
+    await this.#withdraw(exchangeId, this.#giverOf(caller, head, endUser))
   }
 
   /** What was said of an exchange of the caller's. */
@@ -125,6 +131,43 @@ export class FeedbackDesk {
     if (!head) return { rows: [], hasMore: false }
     await confirmFeedback(pool, exchangeId, CONFIRM_LIMIT)
     return listFeedback(pool, { exchangeId }, page)
+  }
+
+  /** What of it may be kept: words may repeat the answer, or what was asked. */
+  #kept({ comment, correction, ...opinion }: Opinion, bodies: BodyPolicy | null): Opinion {
+    const kept = (text: string | null) =>
+      text === null ? null : this.#options.privacy.keptText(text, bodies)
+    return {
+      ...opinion,
+      ...(comment !== undefined && { comment: kept(comment) }),
+      ...(correction !== undefined && { correction: kept(correction) }),
+    }
+  }
+
+  #giverOf(caller: Caller, head: ExchangeHead | null, endUser: string | undefined): Giver {
+    if (endUser !== undefined) {
+      return this.#endUserOf(grantOf(caller, { exchangeId: '', head, endUser }))
+    }
+    const isAdmin = caller.role === 'admin'
+    return {
+      giver: isAdmin ? `admin:${caller.id ?? caller.name}` : `caller:${caller.id ?? caller.name}`,
+      givenBy: isAdmin ? 'admin' : 'caller',
+      endUser: null,
+      callerName: caller.name,
+      ...ownerOf(caller),
+    }
+  }
+
+  #endUserOf({ bodies, callerId, callerName, projectId, ...grant }: FeedbackGrant): Giver {
+    const endUser = this.#options.privacy.keptName(grant.endUser, bodies)
+    return {
+      giver: `user:${projectId ?? callerId ?? 'admin'}:${endUser}`,
+      givenBy: 'end_user',
+      endUser,
+      callerId,
+      callerName,
+      projectId,
+    }
   }
 
   async #withdraw(exchangeId: string, { giver }: Giver): Promise<void> {
@@ -206,30 +249,8 @@ function grantOf(caller: Caller, { exchangeId, head, endUser }: Asked): Feedback
     callerId,
     callerName: caller.name,
     projectId,
+    bodies: caller.bodies,
     isConfirmed: head !== null || caller.role === 'admin',
-  }
-}
-
-function giverOf(caller: Caller, head: ExchangeHead | null, endUser: string | undefined): Giver {
-  if (endUser !== undefined) return endUserOf(grantOf(caller, { exchangeId: '', head, endUser }))
-  const isAdmin = caller.role === 'admin'
-  return {
-    giver: isAdmin ? `admin:${caller.id ?? caller.name}` : `caller:${caller.id ?? caller.name}`,
-    givenBy: isAdmin ? 'admin' : 'caller',
-    endUser: null,
-    callerName: caller.name,
-    ...ownerOf(caller),
-  }
-}
-
-function endUserOf({ endUser, callerId, callerName, projectId }: FeedbackGrant): Giver {
-  return {
-    giver: `user:${projectId ?? callerId ?? 'admin'}:${endUser}`,
-    givenBy: 'end_user',
-    endUser,
-    callerId,
-    callerName,
-    projectId,
   }
 }
 

@@ -7,7 +7,9 @@
 
 import { errors, jwtVerify, SignJWT } from 'jose'
 
+import { BODY_POLICIES } from '../callers/body-policy.ts'
 import { GatewayError } from '../errors.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
 
 /** What a token says. */
 export interface FeedbackGrant {
@@ -18,6 +20,8 @@ export interface FeedbackGrant {
   callerId: string | null
   callerName: string
   projectId: string | null
+  /** what of texts may be kept, by that caller */
+  bodies: BodyPolicy | null
   /** the exchange was seen to be theirs */
   isConfirmed: boolean
 }
@@ -47,10 +51,16 @@ export class FeedbackTokens {
   async sign(grant: FeedbackGrant, lifeSeconds: number): Promise<SignedGrant> {
     const [newest] = this.#keys
     if (!newest) throw new Error('Feedback tokens have no key. This is a bug.')
-    const { exchangeId, endUser, callerId, callerName, projectId, isConfirmed } = grant
+    const { exchangeId, endUser, callerId, callerName, projectId, bodies, isConfirmed } = grant
     const nowS = Math.floor(this.#now() / 1000)
     const expires = nowS + lifeSeconds
-    const claims = { exchange: exchangeId, caller: callerId, name: callerName, project: projectId }
+    const claims = {
+      exchange: exchangeId,
+      caller: callerId,
+      name: callerName,
+      project: projectId,
+      bodies,
+    }
     const token = await new SignJWT({ ...claims, confirmed: isConfirmed })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)
@@ -78,6 +88,7 @@ export class FeedbackTokens {
           callerId: textOrNull(payload['caller']),
           callerName: String(payload['name']),
           projectId: textOrNull(payload['project']),
+          bodies: BODY_POLICIES.find((policy) => policy === payload['bodies']) ?? null,
           isConfirmed: payload['confirmed'] === true,
         }
       } catch (error) {

@@ -21,6 +21,7 @@ export function offerFeedbackTokens(app: App, tokens: FeedbackTokens) {
         callerId: caller.id,
         callerName: caller.name,
         projectId: caller.project?.id ?? null,
+        bodies: caller.bodies,
         isConfirmed: true,
       },
       readLife(wish),

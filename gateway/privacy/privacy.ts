@@ -36,6 +36,18 @@ export class Privacy {
     return (bodies ?? this.#byDefault) === 'whole'
   }
 
+  /** What somebody wrote about an answer, which may repeat it. @param bodies the caller's policy */
+  keptText(text: string, bodies: BodyPolicy | null): string | null {
+    const policy = bodies ?? this.#byDefault
+    if (policy === 'whole') return text
+    return policy === 'none' ? null : this.redactor.begin().text(text)
+  }
+
+  /** The name of an end user, as rows have it. @param bodies the caller's policy */
+  keptName(name: string, bodies: BodyPolicy | null): string {
+    return this.isWhole(bodies) ? name : (this.pseudonyms.of(name) ?? name)
+  }
+
   /** What of a record may be kept, or the record itself. @param bodies the caller's policy; null: nobody is known */
   kept(record: ExchangeRecord, bodies: BodyPolicy | null): ExchangeRecord {
     return keptRecord(record, bodies ?? this.#byDefault, this)

@@ -162,6 +162,7 @@ test("keys that are derived rotate with the operator's, and give nothing away of
     callerId: null,
     callerName: 'app',
     projectId: null,
+    bodies: null,
     isConfirmed: true,
   }
   const { token } = await new FeedbackTokens(before, Date.now).sign(grant, 60)

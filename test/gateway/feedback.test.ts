@@ -294,3 +294,40 @@ test('feedback is summed up by version and by day, and the worst rated come firs
   const views = await pool.query('SELECT count(*)::int AS count FROM report_feedback')
   assert.deepEqual(views.rows, [{ count: 4 }])
 })
+
+test('what is said of an answer is kept as its texts are', async (t) => {
+  const { ask, makeKey, chat, url, pool } = await startLogged(t, postgres)
+  const { key: redacted } = await makeKey({ name: 'careful', bodies: 'redacted' })
+  const { key: none } = await makeKey({ name: 'silent', bodies: 'none' })
+  const said = { comment: 'Write to jane@example.com', correction: '4111 1111 1111 1111', score: 2 }
+  for (const key of [redacted, none]) {
+    const id = await chat(key)
+    assert.equal((await ask('POST', pathOf(id), said, key)).status, 200)
+    const endUser = 'jane@example.com'
+    const { body } = await ask('POST', `${pathOf(id)}-token`, { end_user: endUser }, key)
+    const headers = {
+      authorization: `Bearer ${String(body['token'])}`,
+      'content-type': 'application/json',
+    }
+    for (let i = 0; i < 2; i++) {
+      const given = await fetch(`${url}/v1/feedback`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(said),
+      })
+      assert.equal(given.status, 200)
+    }
+  }
+  const { rows } = await pool.query<{ row: string; comment: string | null; score: number }>(
+    'SELECT f::text AS row, comment, score FROM feedback f',
+  )
+  assert.equal(rows.length, 4)
+  for (const { row, score } of rows) {
+    assert.doesNotMatch(row, /jane@|4111/)
+    assert.equal(score, 2)
+  }
+  assert.deepEqual(
+    new Set(rows.map(({ comment }) => comment)),
+    new Set(['Write to [EMAIL_1]', null]),
+  )
+})
