@@ -1,7 +1,10 @@
 // Limits and the response cache as metrics: all of them somebody's state, read when scraped.
 
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import type { Registry } from 'prom-client'
+
+import { exposeFigures } from './figures.ts'
+import type { Figure } from './figures.ts'
 
 export interface LimitSources {
   limits: {
@@ -13,9 +16,7 @@ export interface LimitSources {
   cache: { readonly hits: number; readonly misses: number; readonly bytes: number }
 }
 
-type Figure = [name: string, help: string, read: (sources: LimitSources) => number]
-
-const GAUGES: Figure[] = [
+const GAUGES: Figure<LimitSources>[] = [
   [
     'limits_degraded',
     '1 while Redis is away and each replica keeps to its share of the limits.',
@@ -38,7 +39,7 @@ const GAUGES: Figure[] = [
   ],
 ]
 
-const COUNTERS: Figure[] = [
+const COUNTERS: Figure<LimitSources>[] = [
   [
     'response_cache_hits_total',
     'Questions that were answered from the response cache.',
@@ -52,27 +53,7 @@ const COUNTERS: Figure[] = [
 ]
 
 export function exposeLimits(registers: Registry[], sources: LimitSources) {
-  for (const [name, help, read] of GAUGES) {
-    new Gauge({
-      name: `headrace_${name}`,
-      help,
-      registers,
-      collect() {
-        this.set(read(sources))
-      },
-    })
-  }
-  for (const [name, help, read] of COUNTERS) {
-    new Counter({
-      name: `headrace_${name}`,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(read(sources))
-      },
-    })
-  }
+  exposeFigures(registers, sources, { prefix: 'headrace_', gauges: GAUGES, counters: COUNTERS })
   new Counter({
     name: 'headrace_limits_refused_total',
     help: 'Requests that a limit refused, by which; `overloaded` is that of the whole gateway.',

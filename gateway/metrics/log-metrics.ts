@@ -1,7 +1,9 @@
 // The exchange log as metrics, read when scraped.
 
-import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
+
+import { exposeFigures } from './figures.ts'
+import type { Figure } from './figures.ts'
 
 export interface LogSource {
   readonly pending: number
@@ -10,9 +12,7 @@ export interface LogSource {
   readonly damaged: number
 }
 
-type Figure = [name: string, help: string, read: (log: LogSource) => number]
-
-const GAUGES: Figure[] = [
+const GAUGES: Figure<LogSource>[] = [
   [
     'pending',
     'Exchanges of this process that wait to be written. Growing: PostgreSQL, or the broker, is away or too slow.',
@@ -25,7 +25,7 @@ const GAUGES: Figure[] = [
   ],
 ]
 
-const COUNTERS: Figure[] = [
+const COUNTERS: Figure<LogSource>[] = [
   [
     'dropped_total',
     'Exchanges that were given up since the start. Anything above zero is lost accounting.',
@@ -39,25 +39,9 @@ const COUNTERS: Figure[] = [
 ]
 
 export function exposeLog(registers: Registry[], log: LogSource) {
-  for (const [name, help, read] of GAUGES) {
-    new Gauge({
-      name: `headrace_exchange_log_${name}`,
-      help,
-      registers,
-      collect() {
-        this.set(read(log))
-      },
-    })
-  }
-  for (const [name, help, read] of COUNTERS) {
-    new Counter({
-      name: `headrace_exchange_log_${name}`,
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(read(log))
-      },
-    })
-  }
+  exposeFigures(registers, log, {
+    prefix: 'headrace_exchange_log_',
+    gauges: GAUGES,
+    counters: COUNTERS,
+  })
 }

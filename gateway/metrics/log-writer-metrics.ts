@@ -1,6 +1,9 @@
 // A log-writer as metrics, read when scraped.
 
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+
+import { exposeFigures } from './figures.ts'
+import type { Figure } from './figures.ts'
 
 export interface LogWriterSource {
   readonly written: number
@@ -11,9 +14,7 @@ export interface LogWriterSource {
   readonly isWriting: boolean
 }
 
-type Figure = [name: string, help: string, read: (writer: LogWriterSource) => number]
-
-const COUNTERS: Figure[] = [
+const COUNTERS: Figure<LogWriterSource>[] = [
   [
     'exchanges_total',
     'Exchanges that were written, those included that were there already.',
@@ -27,7 +28,7 @@ const COUNTERS: Figure[] = [
   ],
 ]
 
-const GAUGES: Figure[] = [
+const GAUGES: Figure<LogWriterSource>[] = [
   [
     'pending',
     'Exchanges in memory. Large for long: PostgreSQL is away or too slow; how many are behind them is for the broker to say.',
@@ -44,27 +45,11 @@ export class LogWriterMetrics {
   constructor(writer: LogWriterSource) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
-    for (const [name, help, read] of COUNTERS) {
-      new Counter({
-        name: `headrace_log_writer_${name}`,
-        help,
-        registers,
-        collect() {
-          this.reset()
-          this.inc(read(writer))
-        },
-      })
-    }
-    for (const [name, help, read] of GAUGES) {
-      new Gauge({
-        name: `headrace_log_writer_${name}`,
-        help,
-        registers,
-        collect() {
-          this.set(read(writer))
-        },
-      })
-    }
+    exposeFigures(registers, writer, {
+      prefix: 'headrace_log_writer_',
+      gauges: GAUGES,
+      counters: COUNTERS,
+    })
   }
 
   text(): Promise<string> {
