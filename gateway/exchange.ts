@@ -1,91 +1,20 @@
 // The record that follows one request from its first byte to its last and closes exactly once.
 //
 // Whoever learns something about the request tells its Exchange: the hooks who called, the routes what was asked, the
-// answer what was produced. When the socket closes, for whatever reason, the record is taken out, once.
+// answer what was produced. When it closes, for whatever reason, the record is handed on, once.
 //
 // Knows: its own clock and what it was told. Does not know: HTTP, SQL, metrics.
 
+import { emptyRecord, estimateAnswerTokens } from './exchange-record.ts'
 import { costOf } from './limits/price.ts'
 import type { AnswerUsage, FinishReason } from './backends/backend.ts'
 import type { BodyPolicy } from './callers/body-policy.ts'
 import type { Caller } from './callers/caller.ts'
-import type { ToolCall } from './conversation.ts'
 import type { GatewayError } from './errors.ts'
+import type { ExchangeRecord } from './exchange-record.ts'
 import type { Consumption } from './limits/price.ts'
 import type { Attempt, Price, Target } from './routing/route.ts'
 import type { Timings } from '../runtime/protocol.ts'
-
-type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
-
-/** One row of the log. Times in milliseconds, null where the exchange never got that far. */
-export interface ExchangeRecord {
-  /** UUIDv7, also the `x-request-id` header */
-  id: string
-  startedAt: Date
-  closedAt: Date
-  callerId: string | null
-  callerName: string | null
-  projectId: string | null
-  /** whom the caller asked for */
-  endUser: string | null
-  session: string | null
-  /** id of the conversation's first exchange */
-  conversationId: string | null
-  /** id of the exchange that this one goes on from */
-  previousId: string | null
-  /** hex; of the conversation up to and with this answer, and of it up to and with the last answer in the request */
-  digest: string | null
-  previousDigest: string | null
-  tags: string[] | null
-  metadata: Record<string, string> | null
-  method: string
-  route: string
-  /** as the client wrote it */
-  requestedModel: string | null
-  model: string | null
-  /** what answered, or was asked last: `model@version` */
-  version: string | null
-  /** where that is: the name of an upstream, or `local` */
-  upstream: string | null
-  /** all that was asked, in order */
-  attempts: Attempt[]
-  streamed: boolean
-  /** the prompt as the client sent it: messages or text */
-  prompt: unknown
-  /** one text for each choice, as far as it was produced */
-  answer: string[] | null
-  /** one list for each choice; null where there were none */
-  toolCalls: ToolCall[][] | null
-  /** everything else of the request body */
-  parameters: Record<string, unknown> | null
-  /** one for each choice; empty where it didn't come to an end */
-  finishReasons: string[] | null
-  promptTokens: number | null
-  cachedTokens: number | null
-  completionTokens: number | null
-  /** the counts are ours, made from texts: nobody measured, or the answer was cut before anybody told */
-  isUsageEstimated: boolean
-  /** US dollars; null where the target has no price */
-  costUsd: number | null
-  /** whether the answer came from the cache; null where that wasn't asked */
-  cache: 'hit' | 'miss' | null
-  queueMs: number | null
-  prefillMs: number | null
-  decodeMs: number | null
-  timeToFirstTokenMs: number | null
-  /** between two tokens, on average; null where fewer than two came one by one */
-  interTokenMs: number | null
-  /** of the time to the first token, what was not spent waiting for targets */
-  overheadMs: number | null
-  totalMs: number
-  outcome: Outcome
-  /** HTTP status as sent; 499 where the client left before there was one */
-  status: number
-  errorCode: string | null
-  errorMessage: string | null
-  /** kept for its caller to read */
-  isStored: boolean
-}
 
 /** What was taken from the caller's limits for it. */
 interface Reservation {
@@ -140,54 +69,7 @@ export class Exchange {
     this.#onClosed = onClosed
     this.#now = now
     this.startedMs = now()
-    const startedAt = new Date(this.startedMs)
-    this.#record = {
-      id,
-      startedAt,
-      closedAt: startedAt,
-      callerId: null,
-      callerName: null,
-      projectId: null,
-      endUser: null,
-      session: null,
-      conversationId: null,
-      previousId: null,
-      digest: null,
-      previousDigest: null,
-      tags: null,
-      metadata: null,
-      method,
-      route,
-      requestedModel: null,
-      model: null,
-      version: null,
-      upstream: null,
-      attempts: [],
-      streamed: false,
-      prompt: null,
-      answer: null,
-      toolCalls: null,
-      parameters: null,
-      finishReasons: null,
-      promptTokens: null,
-      cachedTokens: null,
-      completionTokens: null,
-      isUsageEstimated: false,
-      costUsd: null,
-      cache: null,
-      queueMs: null,
-      prefillMs: null,
-      decodeMs: null,
-      timeToFirstTokenMs: null,
-      interTokenMs: null,
-      overheadMs: null,
-      totalMs: 0,
-      outcome: 'completed',
-      status: 0,
-      errorCode: null,
-      errorMessage: null,
-      isStored: false,
-    }
+    this.#record = emptyRecord({ id, startedAt: new Date(this.startedMs), method, route })
   }
 
   /** aborts when the client is gone, or with a GatewayError where the exchange is cut from this side */
@@ -404,7 +286,7 @@ export class Exchange {
     if (!this.#isMeasured && wasBegun) {
       const isKnown = record.promptTokens !== null && record.completionTokens !== null
       record.promptTokens ??= this.#estimatePrompt()
-      record.completionTokens ??= estimateTokens(charactersOf(record))
+      record.completionTokens ??= estimateAnswerTokens(record)
       record.cachedTokens ??= 0
       record.isUsageEstimated = !isKnown
     }
@@ -412,15 +294,3 @@ export class Exchange {
     record.costUsd = record.cache === 'hit' ? 0 : costOf(this.#consumption(), this.#price)
   }
 }
-
-function charactersOf({ answer, toolCalls }: ExchangeRecord): number {
-  let characters = 0
-  for (const text of answer ?? []) characters += text.length
-  for (const call of (toolCalls ?? []).flat())
-    characters += call.name.length + call.arguments.length
-  return characters
-}
-
-const CHARACTERS_PER_TOKEN = 4
-
-const estimateTokens = (characters: number) => Math.ceil(characters / CHARACTERS_PER_TOKEN)

@@ -12,7 +12,7 @@ import type { Claim, Need } from './claim.ts'
 import type { Counters, Hold } from './counters.ts'
 import type { RateHeaders } from './words.ts'
 import type { Caller, Limits as CallerLimits } from '../callers/caller.ts'
-import type { ExchangeRecord } from '../exchange.ts'
+import type { ExchangeRecord } from '../exchange-record.ts'
 import type { Logger } from '../logger.ts'
 
 export interface LimitsOptions {

@@ -24,7 +24,7 @@ import { ADMIN } from '../../gateway/callers/caller.ts'
 import type { BodyPolicy } from '../../gateway/callers/body-policy.ts'
 import type { Caller } from '../../gateway/callers/caller.ts'
 import type { CallersProject } from '../../gateway/callers/project-memory.ts'
-import type { ExchangeRecord } from '../../gateway/exchange.ts'
+import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
 import type { KnownVersion, Versions } from '../../gateway/versions.ts'
 
 export const ADMIN_KEY = 'an-admin-key'
