@@ -45,7 +45,7 @@ const BATCH_BYTES = 1024 * 1024
 const KEPT_BYTES = 1024 * 1024
 const EXTENSION = '.log'
 const DAMAGED = '.damaged'
-/** Of the disk, is left to others. */
+/** Of the disk, is left to others; of the bound, to requests that were taken already. */
 const SPARE_BYTES = 64 * 1024 * 1024
 const SPARE_SHARE = 0.05
 const LOOK_MS = 500
@@ -116,14 +116,19 @@ export class Spool {
     return this.#segments.every(({ isDrained }) => isDrained)
   }
 
-  /** Whether there is room for more; the disk is looked at now and then. */
+  /**
+   * Whether there is room for more, and for what is under way already: who asks this before a request is taken must still be
+   * able to log it when it ends. The disk is looked at now and then.
+   */
   get hasRoom(): boolean {
     const now = performance.now()
     if (now - this.#lookedMs >= LOOK_MS) {
       this.#lookedMs = now
       this.#isDiskFull = isFull(this.#options.folder)
     }
-    return !this.#isDiskFull && this.#bytes < this.#options.maxBytes
+    const { maxBytes } = this.#options
+    const spare = Math.min(SPARE_BYTES, maxBytes * SPARE_SHARE)
+    return !this.#isDiskFull && this.#bytes < maxBytes - spare
   }
 
   /** @returns false where there is no room; nothing was kept then */

@@ -259,6 +259,14 @@ test('the disk is bounded: where there is no room new exchanges are dropped, cou
   assert.equal(lines.filter(({ message }) => /no room/.test(message)).length, 1)
 })
 
+test('there is no room for a new request while there still is for those that were taken', async (t) => {
+  const { log } = await openLog(t, { sink: away, maxBytes: 100_000 })
+  assert.equal(log.hasRoom, true)
+  while (log.hasRoom) log.append(exchangeRecord({ prompt: 'x'.repeat(500) }))
+  for (let underWay = 0; underWay < 3; underWay++) log.append(exchangeRecord())
+  assert.equal(log.dropped, 0)
+})
+
 test('what waits at the end is written at the next start', async (t) => {
   const { log, open, lines, countRows } = await openLog(t, { segmentBytes: 4_000 })
   await log.close(0)
