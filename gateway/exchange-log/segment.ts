@@ -78,7 +78,9 @@ export class Segment {
     let written = 0
     try {
       while (written < frame.length) {
-        written += writeSync(this.#descriptor, frame, written, frame.length - written)
+        // Where the last whole record ends, and not behind a part of one that the disk had no room for.
+        const at = this.size + written
+        written += writeSync(this.#descriptor, frame, written, frame.length - written, at)
       }
     } catch {
       if (written > 0) ftruncateSync(this.#descriptor, this.size)
