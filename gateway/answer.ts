@@ -159,8 +159,8 @@ class Teller {
         if (!raw.write(frame)) await once(raw, 'drain', { signal: exchange.signal })
       }
       if (ending === null) throw endedEarly()
-      exchange.close(raw.statusCode, true)
-      raw.end(ending)
+      const last = ending
+      exchange.close(raw.statusCode, true, () => raw.end(last))
     } catch (error) {
       if (!pulse) throw error
       // Nobody is left to be told.
@@ -168,8 +168,8 @@ class Teller {
       const known = error instanceof GatewayError ? error : internalError(error)
       exchange.failed(known)
       reply.log.error({ err: error, ...exchange.target }, 'an answer broke off')
-      exchange.close(raw.statusCode, true)
-      raw.end(this.#known().failure(known))
+      const last = this.#known().failure(known)
+      exchange.close(raw.statusCode, true, () => raw.end(last))
     } finally {
       pulse?.stop()
     }

@@ -35,11 +35,13 @@ export function hasLeft({ signal }: Exchange): boolean {
 /** nginx's code for a client that left before it was answered; never sent, only recorded */
 const CLIENT_CLOSED_REQUEST = 499
 
+type OnClosed = (record: ExchangeRecord, kept: () => void) => void
+
 export class Exchange {
   readonly id: string
   readonly startedMs: number
   readonly #now: () => number
-  readonly #onClosed: (record: ExchangeRecord) => void
+  readonly #onClosed: OnClosed
   readonly #abort = new AbortController()
   readonly #record: ExchangeRecord
   #error: GatewayError | null = null
@@ -56,15 +58,9 @@ export class Exchange {
 
   /**
    * @param now milliseconds since 1970, monotonic
-   * @param onClosed is handed the record, once
+   * @param onClosed is handed the record, once, and calls back when it is kept
    */
-  constructor(
-    id: string,
-    method: string,
-    route: string,
-    now: () => number,
-    onClosed: (record: ExchangeRecord) => void,
-  ) {
+  constructor(id: string, method: string, route: string, now: () => number, onClosed: OnClosed) {
     this.id = id
     this.#onClosed = onClosed
     this.#now = now
@@ -225,9 +221,10 @@ export class Exchange {
    * The first call counts.
    * @param status as sent, null where no header was sent
    * @param isDelivered everything that was to be sent has been, or is about to be
+   * @param kept sends the last bytes: called when the record is kept, in this turn of the event loop or right behind it
    */
-  close(status: number | null, isDelivered: boolean): void {
-    if (this.#isClosed) return
+  close(status: number | null, isDelivered: boolean, kept = () => {}): void {
+    if (this.#isClosed) return kept()
     this.#isClosed = true
     const record = this.#record
     const now = this.#now()
@@ -252,7 +249,7 @@ export class Exchange {
     if (record.outcome !== 'completed') record.isStored = false
     this.#reservation?.settle(record, record.costUsd ?? 0)
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
-    this.#onClosed(record)
+    this.#onClosed(record, kept)
   }
 
   #meanGapMs(): number | null {

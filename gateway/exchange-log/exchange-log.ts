@@ -30,6 +30,12 @@ export interface ExchangeLogOptions {
   segmentBytes?: number
 }
 
+interface Gathered {
+  id: string
+  payload: string
+  kept: () => void
+}
+
 /** between two lines about records that are dropped */
 const COMPLAINT_MS = 30_000
 
@@ -38,6 +44,9 @@ export class ExchangeLog {
   readonly #spool: Spool
   readonly #writer: Writer
   readonly #systemPrompts: SystemPrompts
+  /** closed in this turn of the event loop */
+  readonly #gathered: Gathered[] = []
+  #gatheredBytes = 0
   #dropped = 0
   #complainedMs = -Infinity
 
@@ -68,7 +77,7 @@ export class ExchangeLog {
 
   /** exchanges of this process that are not in PostgreSQL, or with the broker, yet */
   get pending(): number {
-    return this.#spool.pending
+    return this.#spool.pending + this.#gathered.length
   }
 
   /** bytes on the disk that wait, with those of before */
@@ -87,23 +96,29 @@ export class ExchangeLog {
   }
 
   get hasRoom(): boolean {
-    return this.#spool.hasRoom
+    return this.#spool.hasRoom(this.#gatheredBytes)
   }
 
-  /** When it returns, the record outlives this process; or there was no room, which is counted and told. */
-  append(record: ExchangeRecord): void {
+  /**
+   * What closes in one turn of the event loop is written together, at its end.
+   * @param kept called when the record outlives this process; or there was no room for it, which is counted and told
+   */
+  append(record: ExchangeRecord, kept = () => {}): void {
     linkThread(record)
-    if (this.#spool.append(encodeExchange(record, this.#systemPrompts))) this.#writer.wake()
-    else this.#drop(record.id)
+    const payload = encodeExchange(record, this.#systemPrompts)
+    this.#gatheredBytes += payload.length
+    if (this.#gathered.push({ id: record.id, payload, kept }) === 1) setImmediate(this.#keep)
   }
 
   /** Resolves when nothing waits any more. */
   flush(): Promise<void> {
+    this.#keep()
     return this.#writer.flush()
   }
 
   /** Writes what waits, for as long as that; what is left then is written at the next start. */
   async close(deadlineMs: number): Promise<void> {
+    this.#keep()
     await this.#writer.close(deadlineMs)
     const { pending } = this
     await this.#spool.close()
@@ -112,6 +127,23 @@ export class ExchangeLog {
       { pending },
       'exchanges that are not written yet are written at the next start',
     )
+  }
+
+  readonly #keep = () => {
+    if (this.#gathered.length === 0) return
+    const gathered = this.#gathered.splice(0)
+    this.#gatheredBytes = 0
+    const count = this.#spool.appendAll(gathered.map(({ payload }) => payload))
+    for (const [at, { id, kept }] of gathered.entries()) {
+      if (at >= count) this.#drop(id)
+      try {
+        kept()
+      } catch (error) {
+        // The others' answers wait behind it.
+        this.#options.logger.error({ err: error, exchange: id }, 'an answer could not be ended')
+      }
+    }
+    this.#writer.wake()
   }
 
   #drop(id: string): void {

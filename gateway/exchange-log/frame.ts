@@ -26,11 +26,21 @@ const MOST_BYTES_PER_UNIT = 3
 
 /** @returns the frame, good until the next call */
 export function encodeFrame(payload: string): Buffer {
-  const most = FRAME_HEAD_BYTES + MOST_BYTES_PER_UNIT * payload.length
+  return encodeTexts([payload])
+}
+
+/** @returns the frames one behind the other, good until the next call */
+export function encodeTexts(payloads: readonly string[]): Buffer {
+  let most = 0
+  for (const { length } of payloads) most += FRAME_HEAD_BYTES + MOST_BYTES_PER_UNIT * length
   const memory = most <= scratch.length ? scratch : Buffer.allocUnsafe(most)
-  const length = memory.write(payload, FRAME_HEAD_BYTES)
-  const end = FRAME_HEAD_BYTES + length
-  writeHead(memory, memory.subarray(FRAME_HEAD_BYTES, end))
+  let end = 0
+  for (const payload of payloads) {
+    const at = end
+    end += FRAME_HEAD_BYTES
+    end += memory.write(payload, end)
+    writeHead(memory.subarray(at), memory.subarray(at + FRAME_HEAD_BYTES, end))
+  }
   return memory.subarray(0, end)
 }
 

@@ -13,7 +13,7 @@ import { statfsSync } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { encodeFrame, FRAME_HEAD_BYTES } from './frame.ts'
+import { encodeTexts, FRAME_HEAD_BYTES } from './frame.ts'
 import { Segment } from './segment.ts'
 import type { Piece } from './segment.ts'
 import type { Logger } from '../logger.ts'
@@ -119,8 +119,9 @@ export class Spool {
   /**
    * Whether there is room for more, and for what is under way already: who asks this before a request is taken must still be
    * able to log it when it ends. The disk is looked at now and then.
+   * @param bytes that are about to be appended
    */
-  get hasRoom(): boolean {
+  hasRoom(bytes = 0): boolean {
     const now = performance.now()
     if (now - this.#lookedMs >= LOOK_MS) {
       this.#lookedMs = now
@@ -128,18 +129,31 @@ export class Spool {
     }
     const { maxBytes } = this.#options
     const spare = Math.min(SPARE_BYTES, maxBytes * SPARE_SHARE)
-    return !this.#isDiskFull && this.#bytes < maxBytes - spare
+    return !this.#isDiskFull && this.#bytes + bytes < maxBytes - spare
   }
 
   /** @returns false where there is no room; nothing was kept then */
   append(payload: string): boolean {
+    return this.#append([payload])
+  }
+
+  /** Several in one write. @returns how many were kept; there is no room for those that come behind them */
+  appendAll(payloads: readonly string[]): number {
+    if (this.#append(payloads)) return payloads.length
+    const refused = payloads.findIndex((payload) => !this.append(payload))
+    return refused < 0 ? payloads.length : refused
+  }
+
+  #append(payloads: readonly string[]): boolean {
     const { maxBytes } = this.#options
-    if (this.#bytes + payload.length > maxBytes) return false
+    let least = this.#bytes
+    for (const { length } of payloads) least += length
+    if (least > maxBytes) return false
     const segment = this.#open()
-    const frame = encodeFrame(payload)
-    if (this.#bytes + frame.length > maxBytes || !segment?.append(frame)) return false
-    this.#bytes += frame.length
-    this.#appendedRecords++
+    const frames = encodeTexts(payloads)
+    if (this.#bytes + frames.length > maxBytes || !segment?.append(frames)) return false
+    this.#bytes += frames.length
+    this.#appendedRecords += payloads.length
     return true
   }
 

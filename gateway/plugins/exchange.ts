@@ -17,7 +17,7 @@ import type { App } from '../request.ts'
 
 export interface ExchangeLog {
   readonly hasRoom: boolean
-  append(record: ExchangeRecord): void
+  append(record: ExchangeRecord, kept: () => void): void
 }
 
 export interface ExchangeDeps {
@@ -39,18 +39,19 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
 
   app.addHook('onRequest', (request, reply, done) => {
     const route = request.routeOptions.url ?? request.url
-    const exchange = new Exchange(request.id, request.method, route, now, (record) => {
+    const exchange = new Exchange(request.id, request.method, route, now, (record, kept) => {
       open.delete(exchange)
       metrics.closed(record)
-      if (isOfStranger(record) && !strangers.hasRoom()) return
+      if (isOfStranger(record) && !strangers.hasRoom()) return kept()
       try {
         // The last place where all of the texts are there: what comes after it writes what it is given.
-        const kept = privacy.kept(record, exchange.bodies)
-        recent.remember(kept)
-        exchangeLog.append(kept)
+        const keepable = privacy.kept(record, exchange.bodies)
+        recent.remember(keepable)
+        exchangeLog.append(keepable, kept)
       } catch (error) {
         // An exception here would end the process, and with it everybody else's answers.
         reply.log.error(error, 'an exchange could not be logged')
+        kept()
       }
     })
     request.exchange = exchange
@@ -65,10 +66,9 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
 
   // What is sent as a stream ends later, with the socket.
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (typeof payload === 'string' || Buffer.isBuffer(payload)) {
-      request.exchange?.close(reply.statusCode, true)
-    }
-    done()
+    const isWhole = typeof payload === 'string' || Buffer.isBuffer(payload)
+    if (isWhole && request.exchange) request.exchange.close(reply.statusCode, true, done)
+    else done()
   })
 
   app.addHook('preValidation', (request, _reply, done) => {

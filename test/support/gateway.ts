@@ -59,8 +59,9 @@ class RecordedLog {
   hasRoom = true
   #waiting: (() => void)[] = []
 
-  append(record: ExchangeRecord) {
+  append(record: ExchangeRecord, kept: () => void) {
     this.records.push(record)
+    kept()
     for (const wake of this.#waiting.splice(0)) wake()
   }
 

@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
@@ -43,7 +44,10 @@ test('a full disk costs new exchanges and nothing else, and there is room again 
   const { log, messages, countRows } = await openExchangeLog(t, pool, { folder, sink })
   const record = () => exchangeRecord({ prompt: 'x'.repeat(10_000) })
   assert.equal(log.hasRoom, true)
-  for (let i = 0; i < 400; i++) log.append(record())
+  for (let i = 0; i < 400; i++) {
+    log.append(record())
+    if (i % 3 === 0) await setImmediate()
+  }
   assert.ok(log.dropped > 100 && log.pending > 100, `${log.dropped} dropped, ${log.pending} wait`)
   assert.ok(messages().some((message) => /no room/.test(message)))
   while (log.hasRoom) await new Promise((resolve) => setTimeout(resolve, 50))

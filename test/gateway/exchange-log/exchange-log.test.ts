@@ -3,6 +3,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 
 import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
@@ -252,6 +253,7 @@ test('hours are the sums of their rows', async (t) => {
 test('the disk is bounded: where there is no room new exchanges are dropped, counted and told once', async (t) => {
   const { folder, log, lines } = await openLog(t, { sink: away, maxBytes: 20_000 })
   for (let i = 0; i < 100; i++) log.append(exchangeRecord({ prompt: 'x'.repeat(900) }))
+  await setImmediate()
   assert.equal(log.pending + log.dropped, 100)
   assert.ok(log.dropped > 50)
   assert.ok(log.pendingBytes <= 20_000 && log.pendingBytes > 18_000)
@@ -264,7 +266,32 @@ test('there is no room for a new request while there still is for those that wer
   assert.equal(log.hasRoom, true)
   while (log.hasRoom) log.append(exchangeRecord({ prompt: 'x'.repeat(500) }))
   for (let underWay = 0; underWay < 3; underWay++) log.append(exchangeRecord())
+  await setImmediate()
   assert.equal(log.dropped, 0)
+})
+
+test('what closes in one turn is written together, and each is told when it is kept', async (t) => {
+  const { log, folder } = await openLog(t, { sink: away, maxBytes: 10_000 })
+  const sizes = new Set<number>()
+  let told = 0
+  const kept = () => {
+    told++
+    sizes.add(log.pendingBytes)
+  }
+  for (let i = 0; i < 5; i++) log.append(exchangeRecord(), kept)
+  assert.equal(told, 0)
+  await setImmediate()
+  assert.equal(told, 5)
+  const bytes = await readFile(join(folder, (await readdir(folder))[0]!))
+  assert.deepEqual([...sizes], [bytes.length])
+  // Who finds no room is not left waiting.
+  log.append(exchangeRecord({ prompt: 'x'.repeat(20_000) }), kept)
+  log.append(exchangeRecord(), () => {
+    throw new Error('a mistake of whoever waits')
+  })
+  log.append(exchangeRecord(), kept)
+  await setImmediate()
+  assert.equal(told, 7)
 })
 
 test('what waits at the end is written at the next start', async (t) => {
