@@ -18,6 +18,8 @@ export interface TurnOptions {
   signal: AbortSignal
 }
 
+/** Of each kind: after 20,000 requests or so a large program is compiled as it stays, and a small one long before. */
+const WARM_UP_SECONDS = 10
 const WARM_UP_SHARE = 0.3
 const WARM_UP_CLIENTS = 16
 const REST_MS = 700
@@ -26,8 +28,9 @@ const NOTHING = { cpuMs: null, postgresCpuMs: null, memoryBytes: null, postgresM
 /** Lets code be compiled as it will run, before anything is measured. */
 export async function warmUp(
   { url, headers }: Contestant,
-  { load, seconds }: TurnOptions,
+  { load, seconds: measuredSeconds }: TurnOptions,
 ): Promise<void> {
+  const seconds = Math.max(WARM_UP_SECONDS, measuredSeconds)
   for (const isStreamed of [false, true]) {
     const pace = { clients: WARM_UP_CLIENTS }
     await load.ask({ url, headers, body: requestBody(isStreamed), isStreamed, pace, seconds })
