@@ -7,7 +7,7 @@
 import { Type } from 'typebox'
 import type { TOptional, TUnsafe } from 'typebox'
 
-import { FIELDS } from '../../db/exchange-fields.ts'
+import { EVERYTHING, FIELDS } from '../../db/exchange-fields.ts'
 import { GatewayError } from '../../errors.ts'
 import { given } from '../openai/violation.ts'
 import { readTime } from './fields.ts'
@@ -71,14 +71,8 @@ export const FILTER_QUERY: Record<
  * @throws GatewayError that says what is allowed
  */
 export function readFilter(query: Query, others: readonly string[] = []): ExchangeFilter {
-  const filter: ExchangeFilter = {
-    equal: [],
-    within: [],
-    tags: [],
-    metadata: {},
-    from: null,
-    to: null,
-  }
+  // A copy of its own, to be filled.
+  const filter = structuredClone(EVERYTHING)
   for (const [name, given] of Object.entries(query)) {
     if (others.includes(name)) continue
     const values = [given].flat()
