@@ -22,22 +22,14 @@ import { readExchangeId } from '../gateway/feedback/exchange-id.ts'
 import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
-import type { Feedback, GivenBy, Thumb } from '../gateway/db/feedback.ts'
+import type { Feedback, FeedbackFilter, Thumb } from '../gateway/db/feedback.ts'
 import type { Pool } from '../gateway/db/pool.ts'
 import type { PageFlags } from './arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
-interface ListFlags extends PageFlags {
+/** Named as the filter's fields are, but for the exchange, which has ids of several kinds. */
+interface ListFlags extends PageFlags, Omit<FeedbackFilter, 'exchangeId'> {
   exchange?: string
-  thumb?: Thumb
-  minScore?: number
-  maxScore?: number
-  model?: string
-  version?: string
-  endUser?: string
-  givenBy?: GivenBy
-  since?: Date
-  until?: Date
 }
 
 interface AddFlags {
