@@ -50,7 +50,7 @@ test('the row of an embedding has its text and its tokens, and none of its numbe
   const body = { model: CHAT.model, input: 'Hi there', encoding_format: 'float' }
   const response = await post('/v1/embeddings', body)
   assert.match(await response.text(), /0\.12345/)
-  const row = await log.only()
+  const row = await log.onlyRecord()
   assert.deepEqual([row.prompt, row.promptTokens, row.answer], ['Hi there', 3, null])
   assert(!JSON.stringify(row).includes('0.12345'))
 })
@@ -66,7 +66,7 @@ test('the first token is the first that says something, not the frame that opens
   }
   const response = await post('/v1/chat/completions', { ...CHAT, stream: true })
   await response.text()
-  const { timeToFirstTokenMs, totalMs, overheadMs } = await log.only()
+  const { timeToFirstTokenMs, totalMs, overheadMs } = await log.onlyRecord()
   assert(timeToFirstTokenMs !== null && overheadMs !== null)
   assert(timeToFirstTokenMs >= 118 && timeToFirstTokenMs <= totalMs, `${timeToFirstTokenMs} ms`)
   assert(overheadMs < 110, `waiting for the upstream is no overhead: ${overheadMs} ms`)
@@ -86,7 +86,7 @@ test('a client that leaves is counted as one that left, with what it got', async
   )
   await response.body?.getReader().read()
   leaving.abort()
-  const { outcome, completionTokens, isUsageEstimated } = await log.only()
+  const { outcome, completionTokens, isUsageEstimated } = await log.onlyRecord()
   assert.deepEqual([outcome, completionTokens, isUsageEstimated], ['cancelled', 2, true])
   const scraped = await (await fetch(`${url}/metrics`)).text()
   const labels = `route="/v1/chat/completions",model="${CHAT.model}",version="m@there"`
@@ -106,7 +106,7 @@ test('what a target asks for its time is what an answer costs, tokens apart', as
     models: { [CHAT.model]: { targets: [{ upstream: 'there', model: 'm', price }] } },
   })
   await (await post('/v1/chat/completions', CHAT)).text()
-  const { costUsd, totalMs } = await log.only()
+  const { costUsd, totalMs } = await log.onlyRecord()
   assert(costUsd !== null && costUsd >= 0.18 && costUsd <= (totalMs / 1000) * 2, `${costUsd}`)
 })
 

@@ -29,7 +29,7 @@ test('an engine that is lost in the middle of a stream is an error frame and no 
   assert.equal(error['code'], 'engine_lost')
   assert.equal(error['type'], 'server_error')
 
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'failed')
   assert.equal(record.status, 200)
   assert.equal(record.errorCode, 'engine_lost')
@@ -60,7 +60,7 @@ test('an answer that breaks off before it was shown is a status', async (t) => {
     assert.equal(error.status, 502)
     return true
   })
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual([record.outcome, record.status], ['failed', 502])
   // What was produced is still accounted for.
   assert.equal(record.completionTokens, 2)
@@ -76,7 +76,7 @@ test('a runtime that just stops is not taken for one that is done', async (t) =>
   const body = await response.text()
   assert.doesNotMatch(body, /\[DONE\]/)
   assert.match(body, /"code":"internal_error"/)
-  assert.equal((await log.only()).outcome, 'failed')
+  assert.equal((await log.onlyRecord()).outcome, 'failed')
   assert.equal((await post('/v1/chat/completions', CHAT)).status, 500)
 })
 

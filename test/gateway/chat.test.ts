@@ -91,7 +91,7 @@ test('n choices are n requests to the engine, with seeds that follow each other'
   assert.equal(usage?.prompt_tokens, 7)
   assert.equal(usage?.completion_tokens, 3)
   assert.equal(new Set(runtime.requests.map(({ id }) => id)).size, 3)
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual(record.answer, ['seed 41', 'seed 42', 'seed 43'])
   assert.deepEqual(record.finishReasons, ['stop', 'stop', 'stop'])
   assert.equal(record.promptTokens, 7)

@@ -56,7 +56,7 @@ test('several prompts and several choices are numbered prompt by prompt', async 
     ],
   )
   assert.equal(usage?.prompt_tokens, 14)
-  assert.equal((await log.only()).promptTokens, 14)
+  assert.equal((await log.onlyRecord()).promptTokens, 14)
 })
 
 test('token ids are taken as they are', async (t) => {

@@ -53,7 +53,7 @@ test('texts become vectors, in the order of the texts', async (t) => {
     encoding_format: 'base64',
     dimensions: 3,
   })
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.promptTokens, 7)
   assert.equal(record.completionTokens, 0)
   assert.deepEqual(record.prompt, ['a', 'b'])
@@ -92,7 +92,7 @@ test('tokens that nobody counted are estimated', async (t) => {
   upstream.script = embed(base64, null)
   const answer = await client.embeddings.create({ model: FAR_MODEL, input: 'twelve chars' })
   assert.equal(answer.usage.prompt_tokens, 3)
-  assert.equal((await log.only()).isUsageEstimated, true)
+  assert.equal((await log.onlyRecord()).isUsageEstimated, true)
 })
 
 for (const [name, script] of Object.entries<Script>({
@@ -122,7 +122,7 @@ test('a fallback answers where the first can not', async (t) => {
     upstream.requests.map(({ json }) => json.model),
     [ASKED_MODEL, 'second'],
   )
-  const { attempts, version } = await log.only()
+  const { attempts, version } = await log.onlyRecord()
   assert.equal(version, 'second@there')
   assert.deepEqual(
     attempts.map(({ error }) => error),

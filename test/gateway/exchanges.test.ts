@@ -141,7 +141,7 @@ test('a request id that a client chose is not taken over', async (t) => {
   }
   const response = await post('/v1/chat/completions', CHAT, { headers })
   await response.text()
-  const { id } = await log.only()
+  const { id } = await log.onlyRecord()
   assert.notEqual(id, 'mine')
   assert.equal(response.headers.get('x-request-id'), id)
 })
@@ -152,7 +152,7 @@ test('the holder of the admin key may call, and is named', async (t) => {
   const response = await post('/v1/chat/completions', CHAT, { headers })
   assert.equal(response.status, 200)
   await response.text()
-  const { callerId, callerName } = await log.only()
+  const { callerId, callerName } = await log.onlyRecord()
   assert.deepEqual([callerId, callerName], [null, 'admin'])
 })
 

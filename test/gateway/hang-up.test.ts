@@ -28,7 +28,7 @@ test('a client that leaves in the middle of a stream is cancelled with the token
     if (text === 'One two') break
   }
   assert.match(String(await isCancelled), /client left/)
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'cancelled')
   assert.equal(record.status, 200)
   assert.deepEqual(record.answer, ['One two'])
@@ -53,7 +53,7 @@ for (const stream of [true, false]) {
     const leave = post(url, { ...CHAT, stream })
     await isRunning
     leave()
-    const record = await log.only()
+    const record = await log.onlyRecord()
     assert.equal(record.outcome, 'cancelled')
     assert.equal(record.status, 499)
     assert.equal(record.answer, null)
@@ -73,7 +73,7 @@ test('all choices of a client that leaves are cancelled', async (t) => {
   const leave = post(url, { ...CHAT, n: 3 })
   await allRun
   leave()
-  await log.only()
+  await log.onlyRecord()
   await new Promise((resolve) => setImmediate(resolve))
   assert.equal(runtime.cancelled.length, 3)
 })
@@ -89,7 +89,7 @@ test('a client that leaves while its version loads is 499, and the load goes on'
   const leave = post(url, { ...CHAT, model: 'other' })
   await isLoading
   leave()
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual([record.outcome, record.status, record.version], ['cancelled', 499, 'other@1'])
   load()
   await new Promise((resolve) => setImmediate(resolve))
@@ -110,7 +110,7 @@ test('a client that leaves while its key is checked costs the engine nothing', a
   const leave = post(url, CHAT)
   await isAsked
   leave()
-  const record = await log.only()
+  const record = await log.onlyRecord()
   find({ ...ADMIN, id: 'late', name: 'late' })
   assert.deepEqual([record.outcome, record.status], ['cancelled', 499])
   await new Promise((resolve) => setTimeout(resolve, 10))
@@ -126,7 +126,7 @@ test('a client that leaves in the middle of its body is 499', async (t) => {
   )
   await new Promise((resolve) => setTimeout(resolve, 30))
   socket.destroy()
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual([record.outcome, record.status], ['cancelled', 499])
 })
 
@@ -144,7 +144,7 @@ test('a client that stops reading and leaves frees its slot too', async (t) => {
   // Long enough for the socket's buffers to fill: the gateway then waits for 'drain', which never comes.
   await new Promise((resolve) => setTimeout(resolve, 100))
   leave()
-  assert.equal((await log.only()).outcome, 'cancelled')
+  assert.equal((await log.onlyRecord()).outcome, 'cancelled')
   assert.equal(runtime.cancelled.length, 1)
 })
 

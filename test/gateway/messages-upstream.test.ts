@@ -109,7 +109,7 @@ for (const dialect of ['anthropic', 'gemini', 'openai'] as const) {
     assert.deepEqual(said, CALLED)
     assert.equal(reason, 'tool_use')
     assert(usage.input_tokens > 0 && usage.output_tokens > 0)
-    const record = await log.only()
+    const record = await log.onlyRecord()
     assert.equal(record.outcome, 'completed')
     assert.equal(record.version, `${MODEL}@far`)
 
@@ -294,7 +294,7 @@ test('a client that leaves hangs up on the upstream', async (t) => {
   const stream = await anthropic.messages.create({ ...ASKED, stream: true })
   for await (const event of stream) if (event.type === 'content_block_delta') break
   await upstream.only.hungUp
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'cancelled')
   assert.deepEqual(record.answer, ['Hello'])
 })
@@ -311,7 +311,7 @@ test('a cut in the middle ends the stream with an error and without its last eve
   assert.match(text, /Hello/)
   assert.match(text, /\nevent: error\ndata: \{"type":"error".*\n\n$/)
   assert.doesNotMatch(text, /message_delta|message_stop/)
-  assert.equal((await log.only()).outcome, 'failed')
+  assert.equal((await log.onlyRecord()).outcome, 'failed')
 })
 
 test('a refusal keeps its words', async (t) => {

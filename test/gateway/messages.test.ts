@@ -55,7 +55,7 @@ test('a message comes whole, with usage and what made it', async (t) => {
   assert.equal(asked?.maxTokens, 50)
   assert.equal(asked?.sampling.temperature, 0.5)
   assert.equal(asked?.sampling.topK, 7)
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.route, '/v1/messages')
   assert.equal(record.outcome, 'completed')
 })

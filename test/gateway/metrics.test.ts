@@ -22,7 +22,7 @@ function samples(text: string, name: string): Map<string, number> {
 test('an exchange is counted once, with model, version and outcome', async (t) => {
   const { url, client, log } = await startGateway(t)
   await client.chat.completions.create({ ...CHAT, n: 2 })
-  await log.only()
+  await log.onlyRecord()
   const text = await (await fetch(`${url}/metrics`)).text()
 
   const labels = 'model="guide",version="guide@2"'
@@ -110,7 +110,7 @@ test('requests in flight are counted while they run', async (t) => {
   const stream = await client.chat.completions.create({ ...CHAT, stream: true })
   assert.equal(await inFlight(), 1)
   stream.controller.abort()
-  await log.only()
+  await log.onlyRecord()
   assert.equal(await inFlight(), 0)
 })
 

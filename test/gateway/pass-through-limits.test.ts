@@ -49,7 +49,7 @@ test('an answer that does not come, or comes in part, ends when its time is over
   const answer = await stalled.client.audio.speech.create(SPEECH)
   await assert.rejects(answer.arrayBuffer())
   await stalled.upstream.only.hungUp
-  const { outcome, errorCode } = await stalled.log.only()
+  const { outcome, errorCode } = await stalled.log.onlyRecord()
   assert.deepEqual([outcome, errorCode], ['failed', 'upstream_timeout'])
 })
 
@@ -81,7 +81,7 @@ test('a connection that is refused is tried once more, at the next target where 
   routes.set(FAR_MODEL, routeTo([first], { fallbacks: [target] }))
   upstream.script = (x) => x.json(200, { data: [] })
   await client.images.generate({ model: FAR_MODEL, prompt: 'A mill' })
-  assert.deepEqual(triedOf(await log.only()), [
+  assert.deepEqual(triedOf(await log.onlyRecord()), [
     ['away', 'upstream_unreachable'],
     ['there', null],
   ])
@@ -105,7 +105,7 @@ test('an upload whose connection was refused arrives whole by the second', async
   const bytes = Buffer.alloc(300_000, 'a')
   await client.files.create({ file: await toFile(bytes, 'a.jsonl'), purpose: 'batch' })
   assert(upstream.only.bytes.includes(bytes))
-  assert.deepEqual(triedOf(await log.only()), [
+  assert.deepEqual(triedOf(await log.onlyRecord()), [
     ['there', 'upstream_unreachable'],
     ['there', null],
   ])
@@ -122,7 +122,7 @@ test('what an upstream has begun to read is not sent twice', async (t) => {
     },
   )
   assert.equal(upstream.requests.length, 1)
-  assert.equal((await log.only()).attempts.length, 1)
+  assert.equal((await log.onlyRecord()).attempts.length, 1)
 })
 
 test('an upload that is too large is 413, by what it says and by what it is', async (t) => {

@@ -28,7 +28,7 @@ test("an image is asked for with the upstream's own name of the model", async (t
   assert.equal(answer.data?.[0]?.b64_json, 'AAAA')
   assert.equal(upstream.only.path, '/v1/images/generations')
   assert.deepEqual(upstream.only.json, { prompt: 'A mill', model: ASKED_MODEL })
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual(
     [record.outcome, record.upstream, record.model],
     ['completed', 'there', FAR_MODEL],
@@ -59,7 +59,7 @@ test('a form names its model too, wherever in it', async (t) => {
   assert(sent instanceof File)
   assert.equal(digest(Buffer.from(await sent.arrayBuffer())), digest(PICTURE))
   // A recording is nobody's to read in a log.
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.requestedModel, FAR_MODEL)
   assert.deepEqual([record.prompt, record.parameters], [null, null])
 
@@ -216,7 +216,7 @@ test('an answer that breaks off breaks the connection, and its row says why', as
   }
   const answer = await client.audio.speech.create({ model: FAR_MODEL, voice: 'alloy', input: 'Hi' })
   await assert.rejects(answer.arrayBuffer())
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual([record.outcome, record.errorCode], ['failed', 'upstream_error'])
 })
 
@@ -237,7 +237,7 @@ test('a client that leaves ends the call', async (t) => {
   await response.body?.getReader().read()
   leave.abort()
   await upstream.only.hungUp
-  assert.equal((await log.only()).outcome, 'cancelled')
+  assert.equal((await log.onlyRecord()).outcome, 'cancelled')
 })
 
 test('compressed answers are passed on as they are', async (t) => {

@@ -248,7 +248,7 @@ test('a body over the limit is 413 and says what the limit is', async (t) => {
   assert.equal(response.status, 413)
   assert.equal(error.code, 'body_too_large')
   assert.match(error.message, /65536 bytes/)
-  assert.equal((await log.only()).outcome, 'refused')
+  assert.equal((await log.onlyRecord()).outcome, 'refused')
 })
 
 test('a body that is not said to be JSON is 415', async (t) => {
@@ -372,7 +372,7 @@ test('a bug is told as an internal error, without stack or path', async (t) => {
   assert.equal(response.status, 500)
   assert.doesNotMatch(body, /secret|TypeError|\.ts/)
   assert.match(body, /"type":"server_error"/)
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'failed')
   assert.equal(record.errorMessage, 'cannot read /secret/place')
 })

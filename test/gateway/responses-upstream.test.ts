@@ -118,5 +118,5 @@ test('an upstream that is cut ends the response as failed', async (t) => {
   const body = await response.text()
   assert.match(body, /event: response\.failed\n.*\n\nevent: error\n.*\n\n$/)
   assert.doesNotMatch(body, /response\.completed/)
-  assert.equal((await log.only()).outcome, 'failed')
+  assert.equal((await log.onlyRecord()).outcome, 'failed')
 })

@@ -55,7 +55,7 @@ test('a response comes whole, with usage, settings and what made it', async (t) 
     ],
   })
   assert.equal(runtime.requests[0]?.sampling.temperature, 0.5)
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.prompt, 'Hi')
   assert.deepEqual(record.answer, [ANSWER])
 })
@@ -146,7 +146,7 @@ test('an answer that breaks off is told as failed and as an error, and never as 
   }
   await assert.rejects(streaming, (error: APIError) => error.code === 'internal_error')
   assert.equal(types.at(-1), 'response.failed')
-  assert.equal((await log.only()).outcome, 'failed')
+  assert.equal((await log.onlyRecord()).outcome, 'failed')
 
   await assert.rejects(client.responses.stream(ASKED).finalResponse())
   const body = await (await post('/v1/responses', { ...ASKED, stream: true })).text()
@@ -296,5 +296,5 @@ test('a client that hangs up ends the work that was done for it', async (t) => {
   await response.body?.getReader().read()
   leaving.abort()
   await aborted
-  assert.equal((await log.only()).outcome, 'cancelled')
+  assert.equal((await log.onlyRecord()).outcome, 'cancelled')
 })

@@ -66,7 +66,7 @@ class RecordedLog {
   }
 
   /** The only record, once it is there. */
-  async only(): Promise<ExchangeRecord> {
+  async onlyRecord(): Promise<ExchangeRecord> {
     return (await this.first(1))[0]!
   }
 

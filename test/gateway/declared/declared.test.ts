@@ -96,7 +96,7 @@ test('a declared model is answered by its upstream, which gets its own key and t
   assert.ok(Number(response.headers.get('x-headrace-overhead-ms')) >= 0)
   assert.equal(upstream.only.headers['authorization'], `Bearer ${SECRET}`)
   assert.equal((upstream.only.json as { model: string }).model, 'llama-3')
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.deepEqual(
     [record.model, record.version, record.upstream],
     ['chat', 'llama-3@near', 'near'],
@@ -115,7 +115,7 @@ test('where the upstream fails before its first word the library answers, and th
   let text = ''
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
   assert.equal(text, WORDS.join(''))
-  const { attempts, version, outcome } = await log.only()
+  const { attempts, version, outcome } = await log.onlyRecord()
   assert.deepEqual(
     attempts.map(({ version: asked, error }) => [asked, error]),
     [

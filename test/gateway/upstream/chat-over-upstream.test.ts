@@ -22,7 +22,7 @@ test('a chat is answered by the upstream, under the name that the client knows',
   assert.equal(data.usage?.prompt_tokens_details?.cached_tokens, 5)
   assert.equal(response.headers.get('x-headrace-target'), 'there')
   assert.equal(upstream.only.json.model, 'gpt-far')
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'completed')
   assert.equal(record.upstream, 'there')
   assert.equal(record.completionTokens, 4)
@@ -101,7 +101,7 @@ test("the upstream's refused key is never the client's 401", async (t) => {
     assert(!JSON.stringify(error).includes(UPSTREAM_KEY))
     return true
   })
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.errorCode, 'upstream_auth')
   assert.match(record.errorMessage ?? '', /status 401: Incorrect API key provided: \[redacted\]/)
 })
@@ -118,7 +118,7 @@ test('a cut stream ends with an error and without [DONE], and its row says so', 
   const body = await response.text()
   assert.match(body, /"code":"upstream_error"/)
   assert(!body.includes('[DONE]'))
-  const record = await log.only()
+  const record = await log.onlyRecord()
   assert.equal(record.outcome, 'failed')
   assert.equal(record.errorCode, 'upstream_error')
   assert.equal(record.isUsageEstimated, true)
@@ -130,7 +130,7 @@ test('a client that leaves takes its call to the upstream with it', async (t) =>
   const stream = await client.chat.completions.create({ ...asked, stream: true })
   for await (const _ of stream) break
   await upstream.only.hungUp
-  assert.equal((await log.only()).outcome, 'cancelled')
+  assert.equal((await log.onlyRecord()).outcome, 'cancelled')
 })
 
 test('a client that reads slowly holds the upstream back', async (t) => {
