@@ -8,6 +8,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import type { Result } from 'ioredis'
+
 import type { BudgetClaim, Claim } from './claim.ts'
 import type { Refusal, Standing } from './counters.ts'
 import type { Redis } from '../redis.ts'
@@ -89,19 +91,24 @@ export function createScripts(redis: Redis) {
   }
 }
 
+type Name = 'take' | 'settle' | 'sync' | 'beat'
 type Script = (keys: string[], args: (string | number)[]) => Promise<unknown>
 
-function define(redis: Redis, name: string): Script {
+// What define() adds to a connection; ioredis makes a method of each.
+declare module 'ioredis' {
+  interface RedisCommander<Context> extends Record<
+    `headrace_${Name}`,
+    (count: number, ...keysAndArgs: (string | number)[]) => Result<unknown, Context>
+  > {}
+}
+
+function define(redis: Redis, name: Name): Script {
   const [common, own] = ['common', name].map((file) =>
     readFileSync(join(import.meta.dirname, 'lua', `${file}.lua`), 'utf8'),
   )
-  const command = `headrace_${name}`
+  const command = `headrace_${name}` as const
   redis.defineCommand(command, { lua: `${common}\n${own}` })
-  const commands = redis as unknown as Record<
-    string,
-    (count: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
-  >
-  return async (keys, args) => commands[command]?.(keys.length, ...keys, ...args)
+  return (keys, args) => redis[command](keys.length, ...keys, ...args)
 }
 
 function readTake(answer: (string | number)[]): TakeAnswer {
