@@ -1,33 +1,15 @@
 // Feedback that comes while PostgreSQL is away, or ahead of its exchange.
 
 import assert from 'node:assert/strict'
-import { rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { createPool } from '../../gateway/db/pool.ts'
 import { errorOf, rowsOf } from '../support/admin.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
 import { startLogged } from '../support/logged-gateway.ts'
-import { recordLog } from '../support/logger.ts'
+import { startStoppingPostgres } from '../support/postgres.ts'
 
 test('what is said while PostgreSQL is away is taken, and written when it is back', async (t) => {
-  const { logger } = recordLog()
-  const dataDir = await makeFolder(t)
-  // Its socket lies elsewhere each time; the pool's address stays.
-  const host = join(await makeFolder(t), 'socket')
-  const start = async () => {
-    const started = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-    await rm(host, { force: true })
-    await symlink(started.connection.host!, host)
-    return started
-  }
-  let server = await start()
-  defer(t, () => server.stop())
-  const pool = createPool({ ...server.connection, host }, logger)
-  defer(t, () => pool.end())
+  const postgres = await startStoppingPostgres(t)
+  const { pool } = postgres
   const { ask, makeKey, chat, spool, exchangeLog } = await startLogged(t, {
     pool: () => Promise.resolve(pool),
   })
@@ -39,7 +21,7 @@ test('what is said while PostgreSQL is away is taken, and written when it is bac
   const made = await ask('POST', `/v1/exchanges/${earlier}/feedback-token`, {}, one.key)
   assert.equal((await ask('GET', '/v1/models', undefined, other.key)).status, 200)
 
-  await server.stop()
+  await postgres.stop()
   // Answered and logged meanwhile: the spool has it, the tables don't.
   const id = await chat(one.key)
   const path = `/v1/exchanges/${id}/feedback`
@@ -51,7 +33,7 @@ test('what is said while PostgreSQL is away is taken, and written when it is bac
   const deleted = errorOf(await ask('GET', path, undefined, one.key))
   assert.deepEqual([deleted.status, deleted.code], [503, 'database_unavailable'])
 
-  server = await start()
+  await postgres.startAgain()
   await spool.flush()
   await exchangeLog.flush()
   const rows = rowsOf(await ask('GET', '/admin/feedback'))

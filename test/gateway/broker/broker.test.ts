@@ -11,15 +11,12 @@ import { deadQueueOf } from '../../../gateway/broker/connection.ts'
 import { packMessages } from '../../../gateway/broker/message.ts'
 import { encodeExchange, HEADING } from '../../../gateway/db/exchanges.ts'
 import { ExchangeTables } from '../../../gateway/db/exchange-tables.ts'
-import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
-import { createPool } from '../../../gateway/db/pool.ts'
 import { SystemPrompts } from '../../../gateway/db/system-prompts.ts'
 import { openBrokered } from '../../support/broker.ts'
 import { exchangeRecord } from '../../support/exchange-record.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { defer } from '../../support/lasting.ts'
-import { recordLog } from '../../support/logger.ts'
-import { usePostgres } from '../../support/postgres.ts'
+import { startStoppingPostgres, usePostgres } from '../../support/postgres.ts'
 import { RABBITMQ_IS_ABSENT, useRabbitmq } from '../../support/rabbitmq.ts'
 
 const skip = RABBITMQ_IS_ABSENT
@@ -114,36 +111,28 @@ test(
 )
 
 test('exchanges wait while PostgreSQL is away', { skip }, async (t) => {
-  const { logger } = recordLog()
-  const options = { dataDir: await makeFolder(t), logger, isDurable: false }
-  const first = await EmbeddedPostgres.start(options)
-  const pools = [createPool(first.connection, logger)]
-  const broker = await rabbitmq()
-  const { log, startWriter, messages } = await openBrokered(t, pools[0]!, broker)
-  const writer = startWriter({
-    tables: { write: (batch) => new ExchangeTables(pools.at(-1)!).write(batch) },
-  })
+  const server = await startStoppingPostgres(t)
+  const { pool } = server
+  const { log, startWriter, messages } = await openBrokered(t, pool, await rabbitmq())
+  const writer = startWriter()
   log.append(exchangeRecord())
   await until(() => writer.written === 1)
-  await first.stop()
+  await server.stop()
   for (let i = 0; i < 20; i++) log.append(exchangeRecord())
   await log.flush()
   await until(() => !writer.isWriting)
   assert.equal(log.pending, 0)
 
-  const second = await EmbeddedPostgres.start(options)
-  defer(t, () => second.stop())
-  pools.push(createPool(second.connection, logger))
+  await server.startAgain()
   await until(() => writer.isWriting)
   await until(() => writer.written === 21)
-  const { rows } = await pools[1]!.query('SELECT count(*)::int FROM exchanges')
+  const { rows } = await pool.query('SELECT count(*)::int FROM exchanges')
   assert.deepEqual(rows, [{ count: 21 }])
   assert.deepEqual(
     messages().filter((message) => message.includes('PostgreSQL')),
     ['exchanges wait for PostgreSQL', 'PostgreSQL is back; exchanges are being written'],
   )
   await writer.close(1_000)
-  await Promise.all(pools.map((pool) => pool.end()))
 })
 
 test('a log-writer that is told to end finishes what it has begun', { skip }, async (t) => {

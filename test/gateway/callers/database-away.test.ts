@@ -5,28 +5,18 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import test from 'node:test'
 
-import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
-import { createPool } from '../../../gateway/db/pool.ts'
 import { errorOf, startAdmin } from '../../support/admin.ts'
 import { ADMIN_KEY, CHAT } from '../../support/gateway.ts'
 import { openExchangeLog } from '../../support/exchange-log.ts'
-import { makeFolder } from '../../support/folder.ts'
-import { defer } from '../../support/lasting.ts'
-import { recordLog } from '../../support/logger.ts'
-import { usePostgres } from '../../support/postgres.ts'
+import { startStoppingPostgres, usePostgres } from '../../support/postgres.ts'
 
 const postgres = usePostgres()
 
 test('with PostgreSQL stopped known keys go on for the grace, the server stays ready, nobody gets a 401', async (t) => {
   const clock = { aheadMs: 0 }
   const now = () => Date.now() + clock.aheadMs
-  const { logger } = recordLog()
-  const dataDir = await makeFolder(t)
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, () => server.stop())
-  const pool = createPool(server.connection, logger)
-  defer(t, () => pool.end())
-  const { ask, makeKey, url } = await startAdmin(t, pool, {
+  const server = await startStoppingPostgres(t)
+  const { ask, makeKey, url } = await startAdmin(t, server.pool, {
     deps: { now },
     settings: { authGraceMs: 60_000 },
   })

@@ -6,16 +6,11 @@ import test from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 
-import { EmbeddedPostgres } from '../../../gateway/db/embedded.ts'
-import { migrate } from '../../../gateway/db/migrate.ts'
-import { createPool } from '../../../gateway/db/pool.ts'
 import { postgresSink } from '../../../gateway/exchange-log/exchange-log.ts'
 import { exchangeRecord } from '../../support/exchange-record.ts'
 import { openExchangeLog } from '../../support/exchange-log.ts'
 import { makeFolder } from '../../support/folder.ts'
-import { defer } from '../../support/lasting.ts'
-import { recordLog } from '../../support/logger.ts'
-import { usePostgres } from '../../support/postgres.ts'
+import { startStoppingPostgres, usePostgres } from '../../support/postgres.ts'
 import type { ExchangeLogOptions } from '../../../gateway/exchange-log/exchange-log.ts'
 import type { Sink } from '../../../gateway/exchange-log/writer.ts'
 
@@ -356,35 +351,24 @@ test('a damaged file gives what came before the damage, and is set aside', async
 })
 
 test('rows wait while PostgreSQL is away and are written when it is back', async (t) => {
-  const dataDir = await makeFolder(t)
-  const { logger } = recordLog()
-  const options = { dataDir, logger, isDurable: false }
-  const first = await EmbeddedPostgres.start(options)
-  const pools = [createPool(first.connection, logger)]
-  await migrate(pools[0]!)
-  const sink: Sink = {
-    ...postgresSink(pools[0]!),
-    write: (batch) => postgresSink(pools.at(-1)!).write(batch),
-  }
-  const { log, messages } = await openExchangeLog(t, pools[0]!, { sink, lingerMs: 1 })
+  const server = await startStoppingPostgres(t)
+  const { pool } = server
+  const { log, messages } = await openExchangeLog(t, pool, { lingerMs: 1 })
   log.append(exchangeRecord())
   await log.flush()
 
-  await first.stop()
+  await server.stop()
   for (let i = 0; i < 20; i++) log.append(exchangeRecord())
   while (!messages().some((message) => /waits for PostgreSQL/.test(message))) {
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   assert.equal(log.pending, 20)
 
-  const second = await EmbeddedPostgres.start(options)
-  defer(t, () => second.stop())
-  pools.push(createPool(second.connection, logger))
+  await server.startAgain()
   await log.flush()
-  const { rows } = await pools[1]!.query('SELECT id FROM exchanges')
+  const { rows } = await pool.query('SELECT id FROM exchanges')
   assert.equal(rows.length, 21)
   assert.equal(log.dropped, 0)
   assert.ok(messages().some((message) => /is back/.test(message)))
   await log.close(1_000)
-  await Promise.all(pools.map((pool) => pool.end()))
 })
