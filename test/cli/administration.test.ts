@@ -3,33 +3,12 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
-import { runHeadrace } from '../support/process.ts'
-import type { TestContext } from 'node:test'
-
-async function startDatabase(t: TestContext) {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, async () => {
-    await server.stop()
-    lock.release()
-  })
-  return async (...args: string[]) => {
-    const ended = await runHeadrace(t, args, { env: { HEADRACE_DATA_DIR: dataDir } })
-    return { ...ended, text: ended.stdout + ended.stderr }
-  }
-}
+import { startServedFolder } from '../support/served-folder.ts'
 
 const parse = (text: string) => JSON.parse(text) as Record<string, unknown>
 
 test('keys have all their fields on the command line, and the audit log says that it was it', async (t) => {
-  const run = await startDatabase(t)
+  const { run } = await startServedFolder(t)
   const project = await run('projects', 'create', 'search', '--monthly-usd', '500')
   assert.equal(project.text, 'search is made.\n')
 
@@ -79,7 +58,7 @@ test('keys have all their fields on the command line, and the audit log says tha
 })
 
 test('what is not there is named, and nothing is changed', async (t) => {
-  const run = await startDatabase(t)
+  const { run } = await startServedFolder(t)
   for (const [args, words] of [
     [['keys', 'show', 'nobody'], /no valid key with the id or name 'nobody'/],
     [['keys', 'create', 'bot', '--project', 'none such'], /no project with the id or name/],
@@ -93,7 +72,7 @@ test('what is not there is named, and nothing is changed', async (t) => {
 })
 
 test('policies of texts are set, and end users handed out and erased, on the command line', async (t) => {
-  const run = await startDatabase(t)
+  const { run } = await startServedFolder(t)
   await run('projects', 'create', 'support', '--bodies', 'redacted')
   const project = parse((await run('projects', 'show', 'support')).stdout)
   assert.equal(project['bodies'], 'redacted')

@@ -3,28 +3,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { lockDataFolder } from '../../gateway/data-folder.ts'
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { createPool } from '../../gateway/db/pool.ts'
 import { exchangeRecord } from '../support/exchange-record.ts'
 import { openExchangeLog } from '../support/exchange-log.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
-import { runHeadrace } from '../support/process.ts'
+import { startServedFolder } from '../support/served-folder.ts'
 
 test('exchanges are listed, shown and followed on the command line', async (t) => {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  const pool = createPool(server.connection, logger)
-  defer(t, async () => {
-    await pool.end()
-    await server.stop()
-    lock.release()
-  })
-  const { log } = await openExchangeLog(t, pool)
+  const served = await startServedFolder(t)
+  const { log } = await openExchangeLog(t, await served.pool())
   const slow = exchangeRecord({
     totalMs: 9000,
     prompt: [{ role: 'user', content: 'Why so slow?' }],
@@ -32,12 +17,7 @@ test('exchanges are listed, shown and followed on the command line', async (t) =
   log.append(slow)
   log.append(exchangeRecord({ outcome: 'failed', errorCode: 'engine_lost' }))
   await log.flush()
-  const run = async (...args: string[]) => {
-    const ended = await runHeadrace(t, ['exchanges', ...args], {
-      env: { HEADRACE_DATA_DIR: dataDir },
-    })
-    return { ...ended, text: ended.stdout + ended.stderr }
-  }
+  const run = (...args: string[]) => served.run('exchanges', ...args)
 
   const listed = await run('list', '--where', 'total_ms_min=5000')
   assert.match(listed.text, /^WHEN +CALLER/)

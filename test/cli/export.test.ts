@@ -13,24 +13,14 @@ import { lockDataFolder } from '../../gateway/data-folder.ts'
 import { listChanges } from '../../gateway/db/audit.ts'
 import { insertExchanges } from '../support/exported.ts'
 import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
 import { recordLog } from '../support/logger.ts'
-import { runHeadrace, startHeadrace } from '../support/process.ts'
+import { startHeadrace } from '../support/process.ts'
+import { startServedFolder } from '../support/served-folder.ts'
 
 async function startDatabase(t: TestContext) {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  const database = await openPool(server.connection, logger)
-  defer(t, async () => {
-    await database[Symbol.asyncDispose]()
-    await server.stop()
-    lock.release()
-  })
-  const run = (...args: string[]) =>
-    runHeadrace(t, ['export', ...args], { env: { HEADRACE_DATA_DIR: dataDir } })
-  return { pool: database.pool, run }
+  const served = await startServedFolder(t)
+  const run = (...args: string[]) => served.run('export', ...args)
+  return { pool: await served.pool(), run }
 }
 
 test('days go to a folder, and a second run goes on with those that are missing', async (t) => {

@@ -3,21 +3,10 @@ import { randomUUIDv7 } from 'node:crypto'
 import test from 'node:test'
 
 import { createProgram } from '../../cli/program.ts'
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
+import { startServedFolder } from '../support/served-folder.ts'
 
 test('what was said of an answer is added to and listed', async (t) => {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, async () => {
-    await server.stop()
-    lock.release()
-  })
+  const { dataDir } = await startServedFolder(t)
   const run = async (...args: string[]) => {
     let text = ''
     const output = { write: (more: string) => (text += more) }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
 import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
 import { processesOf, runHeadrace } from '../support/process.ts'
+import { startServedFolder } from '../support/served-folder.ts'
 
 test('keys are made, listed and revoked without a server, which leaves nothing running', async (t) => {
   const dataDir = await makeFolder(t)
@@ -29,19 +26,11 @@ test('keys are made, listed and revoked without a server, which leaves nothing r
 })
 
 test('where a server runs, its database is used', async (t) => {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, async () => {
-    await server.stop()
-    lock.release()
-  })
-  const env = { HEADRACE_DATA_DIR: dataDir }
-  const made = await runHeadrace(t, ['keys', 'create', 'bot', '--role', 'admin'], { env })
+  const { run, pid } = await startServedFolder(t)
+  const made = await run('keys', 'create', 'bot', '--role', 'admin')
   assert.equal(made.code, 0, made.stderr)
-  const listed = await runHeadrace(t, ['keys', 'list', '--json'], { env })
+  const listed = await run('keys', 'list', '--json')
   const [key] = JSON.parse(listed.stdout) as { name: string; role: string }[]
   assert.deepEqual([key?.name, key?.role], ['bot', 'admin'])
-  process.kill(server.pid, 0)
+  process.kill(pid, 0)
 })

@@ -4,37 +4,20 @@ import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import test from 'node:test'
 
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { createPool } from '../../gateway/db/pool.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
 import { exchangeAt } from '../support/exchange-record.ts'
 import { openExchangeLog } from '../support/exchange-log.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
-import { runHeadrace } from '../support/process.ts'
+import { startServedFolder } from '../support/served-folder.ts'
 
 test('the command line says who used what and what it cost', async (t) => {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, async () => {
-    await server.stop()
-    lock.release()
-  })
-  const pool = createPool(server.connection, logger)
-  defer(t, () => pool.end())
-  const { log } = await openExchangeLog(t, pool)
+  const served = await startServedFolder(t)
+  const { log } = await openExchangeLog(t, await served.pool())
   const ann = { callerId: randomUUIDv7(), callerName: 'ann', costUsd: 0.5, totalMs: 1000 }
   log.append(exchangeAt('2026-03-01T10:00:00Z', ann))
   log.append(exchangeAt('2026-03-02T10:00:00Z', { ...ann, outcome: 'failed' }))
   log.append(exchangeAt('2026-03-02T10:00:00Z', { model: 'other', costUsd: 2 }))
   await log.flush()
 
-  const env = { HEADRACE_DATA_DIR: dataDir }
-  const run = (...args: string[]) =>
-    runHeadrace(t, ['usage', '--from', '2026-03-01', ...args], { env })
+  const run = (...args: string[]) => served.run('usage', '--from', '2026-03-01', ...args)
   const table = await run('--to', '2026-04-01')
   assert.equal(table.code, 0, table.stderr)
   const [headings, first, second] = table.stdout.split('\n')
