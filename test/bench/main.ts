@@ -12,47 +12,17 @@ import { makeQuantisations } from './llama-cpp/quantisations.ts'
 import { notes } from './notes.ts'
 import { readOptions, USAGE } from './options.ts'
 import type { BenchOptions } from './options.ts'
-import { startProgress } from './progress.ts'
 import type { Progress } from './progress.ts'
 import { Prompts, readTextIds } from './prompts.ts'
 import { measurePerplexities, perplexityTable } from './quality/perplexity-section.ts'
 import { compareWithPyTorch, referenceTable } from './quality/reference-section.ts'
+import { print, runBench } from './run.ts'
 import { gatewayTable, measureGateway } from './speed/gateway-section.ts'
 import { loadingTable, measureSpeed, ratioTable, speedTable } from './speed/section.ts'
 import { prepareModel } from './versions.ts'
 import type { BenchModel } from './versions.ts'
 
-const FAILED = 1
-const INTERRUPTED = 130
-const USAGE_ERROR = 2
-
-const interruption = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => interruption.abort(new Error(`${name}: the bench was interrupted.`)))
-}
-process.exitCode = await main(process.argv.slice(2), interruption.signal)
-
-async function main(args: string[], signal: AbortSignal): Promise<number> {
-  let options: BenchOptions | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
-    return USAGE_ERROR
-  }
-  if (!options) {
-    print(USAGE)
-    return 0
-  }
-  try {
-    await bench(options, startProgress(process.stderr), signal)
-    return 0
-  } catch (error) {
-    const told: unknown = signal.aborted ? signal.reason : error
-    process.stderr.write(`bench: ${told instanceof Error ? told.message : String(told)}\n`)
-    return signal.aborted ? INTERRUPTED : FAILED
-  }
-}
+await runBench({ name: 'bench', usage: USAGE, readOptions, run: bench })
 
 async function bench(
   options: BenchOptions,
@@ -115,8 +85,4 @@ async function promptsOf(model: BenchModel): Promise<Prompts> {
   const version = model.versions.get('fp32')
   if (!version) throw new Error('There is no fp32 version. This is a bug.')
   return new Prompts(await readTextIds(version), version.manifest.architecture.vocabSize)
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -3,6 +3,8 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
+import { readCount, readNames } from './arguments.ts'
+
 const SECTIONS = ['engine', 'llama', 'gateway', 'perplexity', 'reference'] as const
 type Section = (typeof SECTIONS)[number]
 
@@ -49,29 +51,11 @@ export function readOptions(args: string[]): BenchOptions | null {
   if (values.help) return null
   const isQuick = values.quick
   return {
-    sections: readSections(values.only),
+    sections: readNames('--only', values.only, SECTIONS),
     rounds: readCount('--rounds', values.rounds, isQuick ? 1 : ROUNDS),
     generatedTokens: isQuick ? QUICK_GENERATED_TOKENS : GENERATED_TOKENS,
     threads: readCount('--threads', values.threads, availableParallelism()),
     isQuick,
     jsonFile: values.json ?? null,
   }
-}
-
-function readSections(given: string | undefined): ReadonlySet<Section> {
-  if (given === undefined) return new Set(SECTIONS)
-  const names = given.split(',').map((name) => name.trim())
-  const sections = names.map((name) => SECTIONS.find((section) => section === name))
-  const unknown = names.find((_, index) => sections[index] === undefined)
-  if (unknown !== undefined) {
-    throw new Error(`--only is '${unknown}'; allowed are ${SECTIONS.join(', ')}.`)
-  }
-  return new Set(sections.filter((section) => section !== undefined))
-}
-
-function readCount(name: string, given: string | undefined, otherwise: number): number {
-  if (given === undefined) return otherwise
-  const count = Number(given)
-  if (/^\d{1,4}$/.test(given) && count >= 1) return count
-  throw new Error(`${name} is '${given}'; allowed is a whole number from 1 to 9999.`)
 }

@@ -5,43 +5,30 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { barsTable } from '../bars.ts'
 import { CACHE_DIR } from '../folders.ts'
+import { print, runBench } from '../run.ts'
 import { table } from '../table.ts'
 import { Worker } from '../worker.ts'
+import { readOptions, USAGE } from './options.ts'
 import { benchReading } from './reading-section.ts'
 import type { Bar } from '../bars.ts'
+import type { Progress } from '../progress.ts'
+import type { LogOptions } from './options.ts'
 import type { WritingAnswer, WritingAsk } from './writing.ts'
 
-const PER_SECOND = 3_000
-const SECONDS = 60
 const CHARACTERS = 2_048
-const ROWS = 1_000_000
 const MOST_CLOSE_MICROS = 100
 const MIB = 1024 * 1024
 
-const USAGE = `Usage: node test/bench/log/main.ts [options]        make bench-log ARGS="[options]"
+await runBench({ name: 'bench-log', usage: USAGE, readOptions, run: bench })
 
-  --per-second N   exchanges that are closed in a second (default ${PER_SECOND})
-  --seconds N      for so long (default ${SECONDS})
-  --rows N         of the day that is searched, 0 for none (default ${ROWS})
-  --help
-`
-
-const { values } = parseArgs({
-  options: {
-    'per-second': { type: 'string', default: String(PER_SECOND) },
-    seconds: { type: 'string', default: String(SECONDS) },
-    rows: { type: 'string', default: String(ROWS) },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
-if (values.help) process.stdout.write(USAGE)
-else await bench(Number(values['per-second']), Number(values.seconds), Number(values.rows))
-
-async function bench(perSecond: number, seconds: number, rows: number): Promise<void> {
+async function bench(
+  { perSecond, seconds, rows }: LogOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   const [cpu] = cpus()
   print(`# Headrace bench of the exchange log, ${new Date().toISOString()}\n`)
   print(
@@ -54,7 +41,6 @@ async function bench(perSecond: number, seconds: number, rows: number): Promise<
   const dataDir = join(CACHE_DIR, 'log')
   await rm(dataDir, { recursive: true, force: true })
   await mkdir(dataDir, { recursive: true })
-  const { signal } = new AbortController()
   const entry = join(import.meta.dirname, 'writing.ts')
   await using writer = new Worker<WritingAsk, WritingAnswer>('the writer', entry, signal)
   const written = await writer.ask({
@@ -67,9 +53,8 @@ async function bench(perSecond: number, seconds: number, rows: number): Promise<
   print(`## Writing\n\n${writingTable(written)}\n`)
   const bars = writingBars(written, perSecond)
   if (rows > 0) {
-    const read = await benchReading(join(CACHE_DIR, 'log-reading'), rows, (text) =>
-      process.stderr.write(`${text}\n`),
-    )
+    const run = { dataDir: join(CACHE_DIR, 'log-reading'), rows, progress, signal }
+    const read = await benchReading(run)
     print(`## Reading, among ${rows} of one day\n\n${read.tables}\n`)
     bars.push(...read.bars)
   }
@@ -132,8 +117,4 @@ function writingBars(written: WritingAnswer, perSecond: number): Bar[] {
       isMet: written.closeP99Micros < MOST_CLOSE_MICROS,
     },
   ]
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -8,7 +8,7 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 
 import { barsTable } from '../bars.ts'
-import { startProgress } from '../progress.ts'
+import { print, runBench } from '../run.ts'
 import { Worker } from '../worker.ts'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { judgeOverhead } from './bars.ts'
@@ -26,41 +26,13 @@ import type { LoadAnswer, LoadAsk } from './load.ts'
 import type { OverheadOptions } from './options.ts'
 import type { Figures } from './rounds.ts'
 
-const FAILED = 1
-const INTERRUPTED = 130
-const USAGE_ERROR = 2
-
-const interruption = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => interruption.abort(new Error(`${name}: the bench was interrupted.`)))
-}
-process.exitCode = await main(process.argv.slice(2), interruption.signal)
-
-async function main(args: string[], signal: AbortSignal): Promise<number> {
-  let options: OverheadOptions | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
-    return USAGE_ERROR
-  }
-  if (!options) {
-    print(USAGE)
-    return 0
-  }
-  if (!canMeasure()) {
-    process.stderr.write('bench-gateway reads /proc, which only Linux has.\n')
-    return FAILED
-  }
-  try {
-    await bench(options, startProgress(process.stderr), signal)
-    return 0
-  } catch (error) {
-    const told: unknown = signal.aborted ? signal.reason : error
-    process.stderr.write(`bench-gateway: ${told instanceof Error ? told.message : String(told)}\n`)
-    return signal.aborted ? INTERRUPTED : FAILED
-  }
-}
+await runBench({
+  name: 'bench-gateway',
+  usage: USAGE,
+  readOptions,
+  whyNot: () => (canMeasure() ? null : 'It reads /proc, which only Linux has.'),
+  run: bench,
+})
 
 async function bench(
   options: OverheadOptions,
@@ -137,8 +109,4 @@ function notes({ rounds, seconds, isQuick }: OverheadOptions): string {
 
 function entryOf(name: string): string {
   return join(import.meta.dirname, name)
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }

@@ -2,6 +2,8 @@
 
 import { parseArgs } from 'node:util'
 
+import { readCount, readNames } from '../arguments.ts'
+
 const SECTIONS = ['closed', 'open', 'memory'] as const
 type Section = (typeof SECTIONS)[number]
 const CONTESTANTS = ['nginx', 'bare', 'portkey', 'litellm', 'headrace'] as const
@@ -60,26 +62,4 @@ export function readOptions(args: string[]): OverheadOptions | null {
     jsonFile: values.json ?? null,
     profileDir: values['cpu-prof'] ?? null,
   }
-}
-
-function readNames<Name extends string>(
-  option: string,
-  given: string | undefined,
-  allowed: readonly Name[],
-): ReadonlySet<Name> {
-  if (given === undefined) return new Set(allowed)
-  const names = given.split(',').map((name) => name.trim())
-  const known = names.map((name) => allowed.find((one) => one === name))
-  const unknown = names.find((_, index) => known[index] === undefined)
-  if (unknown !== undefined) {
-    throw new Error(`${option} is '${unknown}'; allowed are ${allowed.join(', ')}.`)
-  }
-  return new Set(known.filter((name) => name !== undefined))
-}
-
-function readCount(name: string, given: string | undefined, otherwise: number): number {
-  if (given === undefined) return otherwise
-  const count = Number(given)
-  if (/^\d{1,4}$/.test(given) && count >= 1) return count
-  throw new Error(`${name} is '${given}'; allowed is a whole number from 1 to 9999.`)
 }
