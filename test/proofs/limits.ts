@@ -7,13 +7,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { table } from '../bench/table.ts'
-import { REDIS_IS_ABSENT, startRedis } from '../support/redis.ts'
-import { LogReader, ProofPostgres } from './database.ts'
+import { LogReader } from './database.ts'
 import { chat, startLoad } from './load.ts'
-import { Replica } from './replica.ts'
-import { startUpstream } from './upstream.ts'
+import { startPair } from './pair.ts'
 import { readOptions, say, tally, Verdict } from './verdict.ts'
 import type { Seen } from './load.ts'
+import type { Replica } from './replica.ts'
 import type { Lasting } from '../support/lasting.ts'
 
 const LIMIT = 600
@@ -25,20 +24,12 @@ const PAUSE_MS = 580
 const PATIENCE_MS = 20_000
 
 const { minutes } = readOptions({ minutes: 1 })
-if (REDIS_IS_ABSENT) throw new Error(`Nothing can be shown: ${REDIS_IS_ABSENT}.`)
 const verdict = new Verdict()
 await using undo = new AsyncDisposableStack()
 const t: Lasting = { after: (stop) => undo.defer(stop) }
 
-const upstream = await startUpstream(t)
-const redis = await startRedis(t)
-const postgres = await ProofPostgres.start(t)
-const shared = { upstreamUrl: upstream.url, databaseUrl: postgres.url, redisUrl: redis.url }
-const replicas = [
-  await Replica.start(t, { name: 'a', ...shared }),
-  await Replica.start(t, { name: 'b', ...shared }),
-]
-const key = await replicas[0]!.makeKey('proof', { requests_per_minute: LIMIT })
+const { postgres, replicas } = await startPair(t)
+const key = await replicas[0].makeKey('proof', { requests_per_minute: LIMIT })
 
 say(`Two gateways on one Redis, ${2 * CLIENTS} clients, a limit of ${LIMIT} requests a minute.`)
 const startMs = performance.now()

@@ -9,11 +9,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { table } from '../bench/table.ts'
-import { REDIS_IS_ABSENT, startRedis } from '../support/redis.ts'
-import { LogReader, ProofPostgres } from './database.ts'
+import { LogReader } from './database.ts'
 import { chat, startLoad } from './load.ts'
-import { Replica } from './replica.ts'
-import { startUpstream } from './upstream.ts'
+import { startPair } from './pair.ts'
 import { readOptions, say, tally, Verdict } from './verdict.ts'
 import type { Seen } from './load.ts'
 import type { Lasting } from '../support/lasting.ts'
@@ -44,22 +42,13 @@ const PLENTY = {
 }
 
 const { seconds } = readOptions({ seconds: 60 })
-if (REDIS_IS_ABSENT) throw new Error(`Nothing can be shown: ${REDIS_IS_ABSENT}.`)
 const verdict = new Verdict()
 await using undo = new AsyncDisposableStack()
 const t: Lasting = { after: (stop) => undo.defer(stop) }
 
-const upstream = await startUpstream(t)
-const redis = await startRedis(t)
-const postgres = await ProofPostgres.start(t)
-const shared = { upstreamUrl: upstream.url, databaseUrl: postgres.url, redisUrl: redis.url }
-const replicas = [
-  await Replica.start(t, { name: 'a', ...shared }),
-  await Replica.start(t, { name: 'b', ...shared }),
-]
+const { redis, postgres, replicas } = await startPair(t)
 const keys: string[] = []
-for (let each = 1; each <= KEYS; each++)
-  keys.push(await replicas[0]!.makeKey(`key ${each}`, PLENTY))
+for (let each = 1; each <= KEYS; each++) keys.push(await replicas[0].makeKey(`key ${each}`, PLENTY))
 
 const phases: Phase[] = []
 const begin = (name: string) => {
