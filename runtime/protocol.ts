@@ -125,8 +125,6 @@ export interface RuntimeFailure {
   promptTokens?: number
   maxTokens?: number
   contextTokens?: number
-  /** what had been used when it failed, where known */
-  usage?: Usage
 }
 
 // Adding a code: give it a status in gateway/errors.ts.

@@ -1,27 +1,23 @@
-// One request on its way through an engine: what was asked, who listens, and what it has used so far.
+// One request on its way through an engine: what was asked, who listens, and how far it is.
 //
 // Knows: the events of one request. Does not know: processes, HTTP.
 
-import type { GenerateEvent, GenerateRequest, RuntimeFailure, Usage } from '../protocol.ts'
+import type { GenerateEvent, GenerateRequest, RuntimeFailure } from '../protocol.ts'
 
 export type GenerateListener = (event: GenerateEvent) => void
 
 export class Run {
   readonly request: GenerateRequest
   readonly #listener: GenerateListener
-  #usage: Usage | null = null
   #patience: NodeJS.Timeout | null = null
   /** engines that were given it */
   attempts = 0
+  /** The engine has begun with it: from here on it can't be given to another as if nothing had been. */
+  hasStarted = false
 
   constructor(request: GenerateRequest, listener: GenerateListener) {
     this.request = request
     this.#listener = listener
-  }
-
-  /** The engine has begun with it: from here on it can't be given to another as if nothing had been. */
-  get hasStarted(): boolean {
-    return this.#usage !== null
   }
 
   /** It is in no engine's hands. */
@@ -31,20 +27,14 @@ export class Run {
 
   /** @returns whether it was the last event */
   tell(event: GenerateEvent): boolean {
-    if (event.type === 'started') {
-      const { promptTokens, cachedTokens } = event
-      this.#usage = { promptTokens, cachedTokens, completionTokens: 0 }
-    } else if (event.type === 'delta') {
-      if (this.#usage) this.#usage.completionTokens += event.tokens
-    }
+    if (event.type === 'started') this.hasStarted = true
     this.#listener(event)
     return event.type === 'done' || event.type === 'error'
   }
 
   fail(failure: RuntimeFailure): void {
     this.stopWaiting()
-    const error = this.#usage ? { ...failure, usage: this.#usage } : failure
-    this.#listener({ type: 'error', error })
+    this.#listener({ type: 'error', error: failure })
   }
 
   waitAtMost(ms: number, onOver: () => void): void {

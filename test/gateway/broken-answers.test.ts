@@ -36,6 +36,11 @@ test('an engine that is lost in the middle of a stream is an error frame and no 
   assert.match(record.errorMessage ?? '', /signal 9/)
   assert.deepEqual(record.answer, ['One two'])
   assert.equal(record.completionTokens, 2)
+  // Of the prompt, the row has what the engine told before it was lost.
+  assert.deepEqual(
+    [record.promptTokens, record.cachedTokens, record.isUsageEstimated],
+    [7, 2, false],
+  )
 })
 
 test('the official client throws where a stream breaks, after what it had got', async (t) => {

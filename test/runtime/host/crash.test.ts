@@ -73,12 +73,12 @@ test('a crash in the middle of 8 streams ends each with engine_lost, and the nex
     assert.ok(error instanceof RuntimeError)
     assert.equal(error.code, 'engine_lost')
     assert.match(error.message, /'crashing@1' was ended by SIGKILL/)
-    const tokens = events.map((event) => (event.type === 'delta' ? event.tokens : 0))
-    assert.deepEqual(error.failure.usage, {
-      promptTokens: 7,
-      cachedTokens: 2,
-      completionTokens: tokens.reduce((a, b) => a + b),
-    })
+    // What it had used is known from what it had told.
+    const [first, ...deltas] = events
+    assert.ok(first?.type === 'started')
+    assert.deepEqual([first.promptTokens, first.cachedTokens], [7, 2])
+    const tokens = deltas.map((event) => (event.type === 'delta' ? event.tokens : 0))
+    assert.ok(tokens.length > 0 && tokens.every((count) => count > 0))
   }
   assert.equal(textOf(await collect(ask())), 'word0 word1 word2 ')
   const stats = await engineOf(runtime)

@@ -166,11 +166,11 @@ test('an engine that does not end when its work is done is ended', async (t) => 
   const version = await runtime.addVersion('endless')
   await runtime.client.load(version)
   const request = fakeRequest(version, { deltas: 9_999, everyMs: 5 })
+  // It has begun when it has produced something.
   const { answer } = await begin(runtime.client.generate(request, never))
   const cut = assert.rejects(answer, (error) => {
     assert.ok(error instanceof RuntimeError)
     assert.equal(error.code, 'version_not_loaded')
-    assert.ok((error.failure.usage?.completionTokens ?? 0) > 0)
     return true
   })
   await runtime.client.unload(version)
