@@ -29,15 +29,15 @@ export async function startLiteLLM(
   await writeFile(config, JSON.stringify(configOf(upstream)))
   const port = await freePort()
   const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port)]
-  const program = new Program(join(BIN, 'litellm'), args, {
-    cwd: HOME,
-    env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_LOG: 'ERROR' },
-    signal,
-  })
+  const health = `http://127.0.0.1:${port}/health/liveliness`
+  let program: Program
   try {
-    await program.answers(`http://127.0.0.1:${port}/health/liveliness`)
+    program = await Program.serving(health, join(BIN, 'litellm'), args, {
+      cwd: HOME,
+      env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_LOG: 'ERROR' },
+      signal,
+    })
   } catch (error) {
-    await program[Symbol.asyncDispose]()
     signal.throwIfAborted()
     return error instanceof Error ? error.message : String(error)
   }

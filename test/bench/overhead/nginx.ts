@@ -20,13 +20,12 @@ export async function startNginx({ upstream, signal }: StartOptions): Promise<Co
   await mkdir(home, { recursive: true })
   const port = await freePort()
   await writeFile(join(home, 'nginx.conf'), configOf(port, new URL(upstream).host))
-  const program = new Program('nginx', ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'], { signal })
-  try {
-    await program.answers(`http://127.0.0.1:${port}/`)
-  } catch (error) {
-    await program[Symbol.asyncDispose]()
-    throw error
-  }
+  const program = await Program.serving(
+    `http://127.0.0.1:${port}/`,
+    'nginx',
+    ['-p', home, '-c', 'nginx.conf', '-e', 'stderr'],
+    { signal },
+  )
   return {
     name: 'nginx',
     url: `http://127.0.0.1:${port}${CHAT_PATH}`,

@@ -40,6 +40,23 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  /** Resolves when something answers at that address. @throws Error with its last words; it is ended then */
+  static async serving(
+    url: string,
+    command: string,
+    args: string[],
+    options: ProgramOptions,
+  ): Promise<Program> {
+    const program = new Program(command, args, options)
+    try {
+      await program.#answers(url)
+    } catch (error) {
+      await program[Symbol.asyncDispose]()
+      throw error
+    }
+    return program
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0
   }
@@ -47,16 +64,6 @@ export class Program implements AsyncDisposable {
   /** Resolves with what the pattern matched in what the program printed. @throws Error with its last words */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#until(() => Promise.resolve(pattern.exec(this.#said)))
-  }
-
-  /** Resolves when something answers there, whatever it says. @throws Error with its last words */
-  async answers(url: string): Promise<void> {
-    await this.#until(() =>
-      fetch(url, { signal: this.#signal }).then(
-        (it) => it.text(),
-        () => null,
-      ),
-    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,6 +78,16 @@ export class Program implements AsyncDisposable {
   get #isOver(): boolean {
     const { pid, exitCode, signalCode } = this.#child
     return pid === undefined || exitCode !== null || signalCode !== null
+  }
+
+  /** Resolves when something answers there, whatever it says. */
+  async #answers(url: string): Promise<void> {
+    await this.#until(() =>
+      fetch(url, { signal: this.#signal }).then(
+        (it) => it.text(),
+        () => null,
+      ),
+    )
   }
 
   async #until<T>(poll: () => Promise<T | null>): Promise<T> {

@@ -31,17 +31,16 @@ export async function startPortkey(
     return `its package can't be installed: ${error instanceof Error ? error.message : String(error)}`
   }
   const port = await freePort()
-  const program = new Program(process.execPath, [ENTRY, `--port=${port}`, '--headless'], {
-    cwd: HOME,
-    env: { NODE_ENV: 'production', TRUSTED_CUSTOM_HOSTS: '127.0.0.1,localhost' },
-    signal,
-  })
-  try {
-    await program.answers(`http://127.0.0.1:${port}/`)
-  } catch (error) {
-    await program[Symbol.asyncDispose]()
-    throw error
-  }
+  const program = await Program.serving(
+    `http://127.0.0.1:${port}/`,
+    process.execPath,
+    [ENTRY, `--port=${port}`, '--headless'],
+    {
+      cwd: HOME,
+      env: { NODE_ENV: 'production', TRUSTED_CUSTOM_HOSTS: '127.0.0.1,localhost' },
+      signal,
+    },
+  )
   return {
     name: 'Portkey',
     url: `http://127.0.0.1:${port}${CHAT_PATH}`,
