@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 
 import { OpenAIUpstream } from '../../gateway/backends/upstream/openai.ts'
 import { startGateway } from './gateway.ts'
+import { plainRoute, plainTarget } from './route.ts'
 import { ScriptedUpstream } from './scripted-upstream.ts'
 import type { Backend } from '../../gateway/backends/backend.ts'
 import type { Route, Target } from '../../gateway/routing/route.ts'
@@ -15,30 +16,12 @@ export const ASKED_MODEL = 'gpt-far'
 export const UPSTREAM_KEY = 'planted-secret-0123456789'
 
 export function targetOf(backend: Backend, more: Partial<Target> = {}): Target {
-  return {
-    version: `${ASKED_MODEL}@there`,
-    upstream: 'there',
-    asks: ASKED_MODEL,
-    backend,
-    weight: 1,
-    price: null,
-    timeouts: {},
-    created: '2026-01-01T00:00:00.000Z',
-    ...more,
-  }
+  const named = { version: `${ASKED_MODEL}@there`, upstream: 'there', asks: ASKED_MODEL }
+  return { ...plainTarget(backend, named), ...more }
 }
 
 export function routeTo(targets: Target[], more: Partial<Route> = {}): Route {
-  return {
-    model: FAR_MODEL,
-    targets,
-    fallbacks: [],
-    balance: 'weighted',
-    stickyHeader: null,
-    retries: 0,
-    cacheSeconds: null,
-    ...more,
-  }
+  return { ...plainRoute(FAR_MODEL, targets), ...more }
 }
 
 export async function startUpstreamGateway(

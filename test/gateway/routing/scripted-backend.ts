@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { GatewayError } from '../../../gateway/errors.ts'
+import { plainRoute, plainTarget } from '../../support/route.ts'
 import type { ErrorCode } from '../../../gateway/errors.ts'
 import type { AnswerEvent, Backend, Question } from '../../../gateway/backends/backend.ts'
 import type { Route, Target } from '../../../gateway/routing/route.ts'
@@ -77,28 +78,11 @@ export function target(
   script: Step[],
   changes: Partial<Target> = {},
 ): Target & { backend: ScriptedBackend } {
-  return {
-    version: `${name}@1`,
-    upstream: name,
-    asks: name,
-    weight: 1,
-    price: null,
-    timeouts: {},
-    created: '2026-01-01T00:00:00.000Z',
-    ...changes,
-    backend: new ScriptedBackend(script),
-  }
+  const backend = new ScriptedBackend(script)
+  const named = { version: `${name}@1`, upstream: name, asks: name }
+  return { ...plainTarget(backend, named), ...changes, backend }
 }
 
 export function routeTo(targets: Target[], changes: Partial<Route> = {}): Route {
-  return {
-    model: 'guide',
-    targets,
-    fallbacks: [],
-    balance: 'weighted',
-    stickyHeader: null,
-    retries: 0,
-    cacheSeconds: null,
-    ...changes,
-  }
+  return { ...plainRoute('guide', targets), ...changes }
 }
