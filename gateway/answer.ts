@@ -196,7 +196,8 @@ class Teller {
       case 'routed':
         return this.#routed(event.target)
       case 'started':
-        this.#prompt ??= event
+        // The newest: one that was asked before has failed.
+        if (!this.#format) this.#prompt = event
         return exchange.promptStarted(event.promptTokens, event.cachedTokens, event.queueMs)
       case 'delta': {
         const gapMs = exchange.produced(event.choice, event.text, event.tokens)

@@ -103,6 +103,10 @@ export class Exchange {
     record.model = model
     record.version = version
     record.upstream = upstream
+    // What an earlier one had taken up is no part of this one's answer.
+    record.promptTokens = null
+    record.cachedTokens = null
+    record.queueMs = null
     this.#price = price
     this.#askedMs = this.#now()
   }

@@ -1,7 +1,7 @@
 // Tables `exchange_hours` and its roll-ups: sums of an hour, for budgets and dashboards.
 //
 // Whoever writes rows adds them up first and adds the sums in the same transaction: what is in the rows is in the hours,
-// once, and no request updates a counter. Roll-ups are the same sums without some of the key, so that a question about
+// once, and no request updates a counter. Answers that were given again took no tokens, and none are counted for them. Roll-ups are the same sums without some of the key, so that a question about
 // callers, or about models, reads hundreds of rows where the whole key has hundreds of thousands.
 
 import { NULL, readCopiedText, readCopiedTexts } from './copy.ts'
@@ -17,6 +17,7 @@ export const HOUR_COLUMNS = [
   'upstream',
   'caller_name',
   'tags',
+  'cache',
   'prompt_tokens',
   'cached_tokens',
   'completion_tokens',
@@ -168,12 +169,15 @@ function emptySums(key: Key): Sums {
 
 /** @param values those of HOUR_COLUMNS behind the key */
 function addRow(sums: Sums, values: readonly string[]): void {
-  const [, , prompt, cached, completion, cost, outcome, totalMs, firstMs] = values
+  const [, , cache, prompt, cached, completion, cost, outcome, totalMs, firstMs] = values
   sums.requests++
   if (outcome === 'cancelled' || outcome === 'failed' || outcome === 'refused') sums[outcome]++
-  sums.prompt += numberOf(prompt)
-  sums.cached += numberOf(cached)
-  sums.completion += numberOf(completion)
+  // As budgets have it.
+  if (cache !== 'hit') {
+    sums.prompt += numberOf(prompt)
+    sums.cached += numberOf(cached)
+    sums.completion += numberOf(completion)
+  }
   sums.nanoDollars += Math.round(numberOf(cost) * NANO)
   if (outcome !== 'completed') return
   count(sums.total, totalMs)

@@ -5,7 +5,7 @@
 //
 // Knows: callers, prices, the calendar. Does not know: where anything is counted.
 
-import { costOf } from './price.ts'
+import { costOf, NANO_DOLLARS } from './price.ts'
 import type { Caller, Limits } from '../callers/caller.ts'
 import type { Price } from '../routing/route.ts'
 
@@ -55,7 +55,6 @@ export interface BudgetClaim extends Common {
 export type Claim = WindowClaim | HeldClaim | BudgetClaim
 
 const MINUTE_MS = 60_000
-export const NANO_DOLLARS = 1e9
 
 /**
  * An answer whose length nobody bounded is expected to be of a usual length. Larger figures refuse requests that would

@@ -1,7 +1,7 @@
 // Limits as a gateway needs them: counted in this process, or with others in Redis, and beginning where the table of
 // spend left off.
 
-import { NANO_DOLLARS } from './claim.ts'
+import { NANO_DOLLARS } from './price.ts'
 import { Limits } from './limits.ts'
 import { MemoryCounters } from './memory-counters.ts'
 import { RedisCounters } from './redis-counters.ts'

@@ -2,7 +2,7 @@
 //
 // Knows: OpenAI's formats. Does not know: how anything is counted.
 
-import { NANO_DOLLARS } from './claim.ts'
+import { NANO_DOLLARS } from './price.ts'
 import { GatewayError } from '../errors.ts'
 import type { BudgetClaim, Claim } from './claim.ts'
 import type { Refusal, Standing } from './counters.ts'

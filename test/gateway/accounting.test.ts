@@ -6,9 +6,11 @@ import type { TestContext } from 'node:test'
 
 import { ADMIN } from '../../gateway/callers/caller.ts'
 import { startDeclaredGateway } from '../support/declared-gateway.ts'
+import { ANTHROPIC } from '../support/fault-wire.ts'
 import { CHAT, KEY, startGateway } from '../support/gateway.ts'
 import { answerChat, chatChunks, chunk } from '../support/openai-wire.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
+import type { Script } from '../support/scripted-upstream.ts'
 
 async function startOver(t: TestContext) {
   const upstream = await ScriptedUpstream.start(t)
@@ -108,6 +110,34 @@ test('what a target asks for its time is what an answer costs, tokens apart', as
   await (await post('/v1/chat/completions', CHAT)).text()
   const { costUsd, totalMs } = await log.onlyRecord()
   assert(costUsd !== null && costUsd >= 0.18 && costUsd <= (totalMs / 1000) * 2, `${costUsd}`)
+})
+
+test('a prompt that one target had taken up before another answered is counted once', async (t) => {
+  const upstream = await ScriptedUpstream.start(t)
+  const { opening, words } = ANTHROPIC
+  const breakOff =
+    (...told: string[]): Script =>
+    async (x) => {
+      x.head(200, { 'content-type': 'text/event-stream' })
+      for (const each of told) await x.write(each)
+      await x.delay(10)
+      x.cut()
+    }
+  upstream.next.push(breakOff(opening), breakOff(opening, words[0]))
+  const { post, log } = await startDeclaredGateway(t, {
+    upstreams: { there: { api: 'anthropic', base_url: upstream.url, key: 'a-key-of-the-tests' } },
+    models: {
+      [CHAT.model]: {
+        targets: [{ upstream: 'there', model: 'm' }],
+        fallbacks: [{ upstream: 'there', model: 'n' }],
+        retries: 0,
+      },
+    },
+  })
+  await (await post('/v1/chat/completions', { ...CHAT, stream: true })).text()
+  const { promptTokens, cachedTokens, outcome, attempts } = await log.only()
+  assert.deepEqual([outcome, attempts.length], ['failed', 2])
+  assert.deepEqual([promptTokens, cachedTokens], [60, 30])
 })
 
 test('a conversation that names itself stays where it was answered first', async (t) => {

@@ -6,66 +6,17 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 
 import OpenAI from 'openai'
 
 import { startDeclaredGateway } from '../support/declared-gateway.ts'
-import { ANTHROPIC, COMPATIBLE, GEMINI } from '../support/fault-wire.ts'
-import { FAULTS } from '../support/faults.ts'
+import { CELLS, falls, startFaults, WIRES } from '../support/fault-cells.ts'
+import { COMPATIBLE } from '../support/fault-wire.ts'
+import { outcomeOf } from '../support/faults.ts'
 import { KEY } from '../support/gateway.ts'
-import { answerChat } from '../support/openai-wire.ts'
-import { ScriptedUpstream } from '../support/scripted-upstream.ts'
-import type { Declaration } from '../../gateway/declared/schema.ts'
+import type { Cell } from '../support/fault-cells.ts'
 import type { FaultWire } from '../support/fault-wire.ts'
-import type { Fate } from '../support/faults.ts'
-import type { Script, ScriptedExchange } from '../support/scripted-upstream.ts'
-
-const ways = (['streamed', 'whole'] as const).flatMap((way) =>
-  [false, true].map((hasFallback) => ({ way, hasFallback })),
-)
-const cells = Object.entries(FAULTS).flatMap(([name, fault], at) =>
-  ways.map(({ way, hasFallback }) => ({
-    name: `${name}, ${way}, ${hasFallback ? 'with a fallback' : 'alone'}`,
-    model: `${way}-${hasFallback ? 'falls' : 'alone'}-${at}`,
-    fault,
-    ...fault[way],
-    isStreamed: way === 'streamed',
-    hasFallback,
-  })),
-)
-type Cell = (typeof cells)[number]
-
-/** Each cell is a model of its own, so that no fault opens another's breaker. */
-async function start(t: TestContext, api: 'compatible' | 'anthropic' | 'gemini', wire: FaultWire) {
-  const [near, far, away] = await Promise.all([1, 2, 3].map(() => ScriptedUpstream.start(t)))
-  assert(near && far && away)
-  await away.refuse()
-  const scripts = new Map(
-    cells.map(({ model, script }) => [model, (x: ScriptedExchange) => script(x, wire)]),
-  )
-  const perModel: Script = (x) => scripts.get(wire.modelOf(x.request))?.(x)
-  near.script = perModel
-  far.script = answerChat(['In', 'stead'])
-  const declaration: Declaration = {
-    upstreams: {
-      near: { api, base_url: near.url + wire.path, key: 'a-key-of-the-tests' },
-      away: { api, base_url: away.url + wire.path, key: 'a-key-of-the-tests' },
-      far: { api: 'compatible', base_url: `${far.url}/v1` },
-    },
-    models: Object.fromEntries(
-      cells.map(({ model, fault, hasFallback, timeouts }) => [
-        model,
-        {
-          targets: [{ upstream: fault.isAway ? 'away' : 'near', model, timeouts }],
-          fallbacks: hasFallback ? [{ upstream: 'far', model }] : [],
-          retries: 0,
-        },
-      ]),
-    ),
-  }
-  return { ...(await startDeclaredGateway(t, declaration)), near, far }
-}
+import type { ScriptedUpstream } from '../support/scripted-upstream.ts'
 
 /** Asks as the official client does, and keeps the bytes that it got. */
 async function ask(url: string, { model, isStreamed }: Cell) {
@@ -98,14 +49,11 @@ async function ask(url: string, { model, isStreamed }: Cell) {
   return { response, text, error, bytes }
 }
 
-for (const [api, wire] of [
-  ['compatible', COMPATIBLE],
-  ['anthropic', ANTHROPIC],
-  ['gemini', GEMINI],
-] as const) {
+for (const [api, wire] of WIRES) {
   test(`no fault of an upstream that speaks as ${api} looks like success`, async (t) => {
-    const gateway = await start(t, api, wire)
-    for (const cell of cells) {
+    const { near, far, declaration } = await startFaults(t, api, wire)
+    const gateway = await startDeclaredGateway(t, declaration)
+    for (const cell of CELLS) {
       await t.test(cell.name, async () => {
         const { response, text, error, bytes } = await ask(gateway.url, cell)
         const id = response.headers.get('x-request-id')
@@ -124,19 +72,19 @@ for (const [api, wire] of [
 
         const { fate, fault } = cell
         const isBroken = 'text' in fate
-        const falls = cell.hasFallback && !isBroken && !fate.isFinal
+        const isFallbacks = falls(cell)
         assert.deepEqual(
-          { near: asked(gateway.near, wire), far: asked(gateway.far, COMPATIBLE) },
-          { near: fault.isAway ? 0 : 1, far: falls ? 1 : 0 },
+          { near: asked(near, wire), far: asked(far, COMPATIBLE) },
+          { near: fault.isAway ? 0 : 1, far: isFallbacks ? 1 : 0 },
         )
         assert.deepEqual(
           row.attempts.map(({ upstream, error }) => [upstream, error]),
           [
             [fault.isAway ? 'away' : 'near', isBroken ? null : fate.code],
-            ...(falls ? [['far', null]] : []),
+            ...(isFallbacks ? [['far', null]] : []),
           ],
         )
-        if (falls) {
+        if (isFallbacks) {
           assert.equal(response.headers.get('x-headrace-attempts'), '2')
           assert.deepEqual(
             [row.upstream, row.errorCode, row.isUsageEstimated],
@@ -161,5 +109,3 @@ for (const [api, wire] of [
     }
   })
 }
-
-const outcomeOf = (fate: Fate) => ('isFinal' in fate ? 'refused' : 'failed')

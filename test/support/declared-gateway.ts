@@ -12,6 +12,7 @@ import { startGateway } from './gateway.ts'
 import { recordLog } from './logger.ts'
 import type { Declaration } from '../../gateway/declared/schema.ts'
 import type { GatewayOptions } from './gateway.ts'
+import type { Logger } from '../../gateway/logger.ts'
 
 export interface DeclaredGatewayOptions {
   env?: Record<string, string>
@@ -19,28 +20,30 @@ export interface DeclaredGatewayOptions {
   deps?: GatewayOptions['deps']
 }
 
-export async function startDeclaredGateway(
+/** What a declaration makes of itself; tables are not there: the file has to do. */
+export async function openDeclaration(
   t: TestContext,
   declaration: Declaration,
-  { env = {}, settings, deps }: DeclaredGatewayOptions = {},
+  { env = {}, logger = recordLog().logger }: { env?: Record<string, string>; logger?: Logger } = {},
 ) {
   const file = join(await makeFolder(t), 'headrace.yaml')
   // JSON is YAML too.
   await writeFile(file, JSON.stringify(declaration))
-  const { logger } = recordLog()
-  // Nobody listens there: the file has to do.
-  const pool = createPool({ host: '127.0.0.1', port: 1 }, logger)
+  // Nobody listens there.
+  const pool = createPool({ host: '127.0.0.1', port: 1 }, recordLog().logger)
   t.after(() => pool.end())
   const library = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
-  const declared = await openDeclared({
-    file,
-    env,
-    library,
-    pool,
-    keyring: new Keyring([]),
-    logger: deps?.logger ?? logger,
-  })
+  const keyring = new Keyring([])
+  const declared = await openDeclared({ file, env, library, pool, keyring, logger })
   t.after(() => declared.close())
-  const defaultTarget = () => declared.routes.defaultTarget()
-  return startGateway(t, { settings, deps: { routes: declared.routes, defaultTarget, ...deps } })
+  return { routes: declared.routes, defaultTarget: () => declared.routes.defaultTarget() }
+}
+
+export async function startDeclaredGateway(
+  t: TestContext,
+  declaration: Declaration,
+  { env, settings, deps }: DeclaredGatewayOptions = {},
+) {
+  const declared = await openDeclaration(t, declaration, { env, logger: deps?.logger })
+  return startGateway(t, { settings, deps: { ...declared, ...deps } })
 }

@@ -19,6 +19,8 @@ interface Broken {
 }
 export type Fate = Refused | Broken
 
+export const outcomeOf = (fate: Fate) => ('isFinal' in fate ? 'refused' : 'failed')
+
 interface Way {
   script: (x: ScriptedExchange, wire: FaultWire) => Promise<void> | void
   fate: Fate
