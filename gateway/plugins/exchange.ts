@@ -64,7 +64,7 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
     done()
   })
 
-  // What is sent as a stream ends later, with the socket.
+  // What is sent as a stream ends later, and whoever sends it says when.
   app.addHook('onSend', (request, reply, payload, done) => {
     const isWhole = typeof payload === 'string' || Buffer.isBuffer(payload)
     if (isWhole && request.exchange) request.exchange.close(reply.statusCode, true, done)

@@ -24,7 +24,7 @@ import { findRoute } from '../routing/find-route.ts'
 import { TimeLimits } from '../routing/time-limits.ts'
 import { targetHeaders } from '../target-headers.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { PassedRequest } from '../backends/backend.ts'
+import type { PassedAnswer, PassedRequest } from '../backends/backend.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { BodyKind } from '../passing/body.ts'
@@ -202,24 +202,33 @@ async function passOn(
     // An upstream may answer before it has read all; its client has to be able to read that.
     body.upload?.drop()
   }
-  const bytes = watched(answer.body, exchange, attempt, onOver)
+  const bytes = watched(answer, exchange, attempt, onOver)
   return reply.send(Readable.from(bytes, { objectMode: false }))
 }
 
-/** Whoever reads the log shall see why an answer broke off, and not just that it did. */
+/**
+ * Whoever reads the log shall see why an answer broke off, and not just that it did; and no client shall have a whole
+ * answer that the log doesn't know. So the exchange closes before the last bytes: those that make up the length that was
+ * announced, or the end itself where none was.
+ */
 async function* watched(
-  body: AsyncIterable<Buffer>,
+  { status, headers, body }: PassedAnswer,
   exchange: Exchange,
   limits: TimeLimits,
   onOver: () => void,
 ) {
+  const announced = Number(headers['content-length'] ?? Infinity)
+  let told = 0
   try {
     for await (const bytes of body) {
       limits.progressed()
+      told += bytes.length
+      if (told >= announced) exchange.close(status, true)
       limits.hold()
       yield bytes
       limits.release()
     }
+    exchange.close(status, true)
   } catch (error) {
     exchange.failed(error instanceof GatewayError ? error : internalError(error))
     throw error

@@ -220,6 +220,51 @@ test('an answer that breaks off breaks the connection, and its row says why', as
   assert.deepEqual([record.outcome, record.errorCode], ['failed', 'upstream_error'])
 })
 
+for (const [how, headers] of [
+  ['of an announced length', { 'content-length': `${PICTURE.length}` }],
+  ['without a length', {}],
+] as const) {
+  test(`an answer ${how} is in the log before its end leaves the house`, async (t) => {
+    const { app, client, upstream, log } = await startUpstreamGateway(t)
+    upstream.script = async (x) => {
+      x.head(200, { 'content-type': 'audio/mpeg', ...headers })
+      await x.write(PICTURE.subarray(0, 40_000))
+      await x.delay(20)
+      await x.write(PICTURE.subarray(40_000))
+      await x.end()
+    }
+    /** of the answer, how much had left when the row was there */
+    let sentBefore: { bytes: number; hasEnded: boolean } | null = null
+    app.server.prependListener('request', (_request, response) => {
+      const sent = { bytes: 0, hasEnded: false }
+      const look = () => {
+        if (log.records.length > 0) sentBefore ??= { ...sent }
+      }
+      const write = response.write.bind(response) as (chunk: Buffer) => boolean
+      response.write = (chunk: Buffer) => {
+        look()
+        sent.bytes += chunk.length
+        return write(chunk)
+      }
+      const end = response.end.bind(response) as () => typeof response
+      response.end = () => {
+        look()
+        sent.hasEnded = true
+        return end()
+      }
+    })
+    const options = { model: FAR_MODEL, voice: 'alloy', input: 'Hi' }
+    const answer = await client.audio.speech.create(options)
+    assert.equal(digest(Buffer.from(await answer.arrayBuffer())), digest(PICTURE))
+    const { outcome, status } = await log.only()
+    assert.deepEqual([outcome, status], ['completed', 200])
+    const before = sentBefore as { bytes: number; hasEnded: boolean } | null
+    assert(before, 'the row was there before the end')
+    assert.equal(before.hasEnded, false)
+    if ('content-length' in headers) assert(before.bytes < PICTURE.length)
+  })
+}
+
 test('a client that leaves ends the call', async (t) => {
   const { url, upstream, log } = await startUpstreamGateway(t)
   upstream.script = async (x) => {
