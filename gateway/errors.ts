@@ -146,6 +146,11 @@ export class GatewayError extends Error {
     this.#own = options
   }
 
+  /** Somebody's fault, and not this program's: where in the code it was found out helps nobody. */
+  get isExpected(): boolean {
+    return this.code !== 'internal_error'
+  }
+
   get kind(): ErrorKind {
     const kind: ErrorKind = ERRORS[this.code]
     const { type = kind.type, retryAfterSeconds = kind.retryAfterSeconds } = this.#own

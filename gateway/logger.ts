@@ -1,7 +1,8 @@
 // What the gateway needs of a logger; pino's is one. And what log lines say of an error.
 //
 // Texts are kept as their callers' policy says, and log lines go where nobody asks for it: of an error they have its name,
-// its code and its reason, and nothing else that somebody attached. (PostgreSQL attaches the row it refused.)
+// its code and its reason, and nothing else that somebody attached. (PostgreSQL attaches the row it refused.) Where an error
+// was thrown is said of those that nobody expected: an upstream that is down says so a thousand times a minute.
 
 import { GatewayError } from './errors.ts'
 
@@ -17,26 +18,27 @@ export interface Logger {
 interface LoggedError {
   type: string
   message: string
-  /** where it was thrown, and its causes */
-  stack: string
+  /** where it was thrown, and its causes; absent: it was expected */
+  stack?: string
   code?: string
 }
 
 /** pino's serializer for `err`. */
 export function loggedError(error: unknown): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: 'no error', stack: '' }
+  const { code } = error as { code?: unknown }
+  const known = {
+    type: error.name,
+    message: reasonOf(error),
+    ...(typeof code === 'string' && { code }),
+  }
+  if (error instanceof GatewayError && error.isExpected) return known
   const lines: string[] = []
   for (let each: unknown = error, depth = 0; each instanceof Error && depth < 5; depth++) {
     lines.push(`${depth > 0 ? 'caused by ' : ''}${each.name}: ${reasonOf(each)}`, framesOf(each))
     each = each.cause
   }
-  const { code } = error as { code?: unknown }
-  return {
-    type: error.name,
-    message: reasonOf(error),
-    stack: lines.join('\n'),
-    ...(typeof code === 'string' && { code }),
-  }
+  return { ...known, stack: lines.join('\n') }
 }
 
 function reasonOf(error: Error): string {
