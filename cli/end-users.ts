@@ -5,13 +5,10 @@
 import { Command } from 'commander'
 
 import { exportEndUser, forgetEndUser } from '../gateway/administration/end-users.ts'
-import { readPseudonymKey } from '../gateway/db/pseudonym-key.ts'
 import { erasedBody } from '../gateway/dialects/admin/end-user.ts'
-import { Pseudonyms } from '../gateway/privacy/pseudonyms.ts'
-import { Redactor } from '../gateway/privacy/redactor.ts'
 import { withDatabase } from './database.ts'
+import { openPseudonyms } from './exchange-filter.ts'
 import { json } from './table.ts'
-import type { Pool } from '../gateway/db/pool.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 export interface EndUserCommandDeps extends DatabaseCommandDeps {
@@ -67,10 +64,6 @@ export function endUsersCommand(deps: EndUserCommandDeps): Command {
       }),
     )
   return endUsers
-}
-
-async function openPseudonyms(pool: Pool): Promise<Pseudonyms> {
-  return new Pseudonyms(new Redactor(), await readPseudonymKey(pool))
 }
 
 async function* encoded(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {

@@ -17,25 +17,23 @@ import {
 } from '../gateway/administration/exchanges.ts'
 import { Tail } from '../gateway/administration/tail.ts'
 import { exchangeBody, hitBody } from '../gateway/dialects/admin/exchange.ts'
-import { FILTER_NAMES, readFilter } from '../gateway/dialects/admin/exchange-query.ts'
-import { GatewayError } from '../gateway/errors.ts'
 import { addPageOptions, moreRows, pageOf } from './arguments.ts'
 import { withDatabase } from './database.ts'
+import { addFilters, FILTER_HELP, filterOf, openPseudonyms } from './exchange-filter.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { Reader } from '../gateway/administration/exchanges.ts'
 import type { Actor } from '../gateway/db/audit.ts'
+import type { Pool } from '../gateway/db/pool.ts'
 import type { ExchangeRow } from '../gateway/db/exchange-rows.ts'
-import type { Query } from '../gateway/dialects/admin/exchange-query.ts'
 import type { PageFlags } from './arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
+import type { FilterFlags } from './exchange-filter.ts'
 
-interface FilterFlags {
-  where?: Query
+interface Flags extends FilterFlags {
   json?: boolean
 }
 
 const POLL_MS = 400
-const FILTER_HELP = `\nFilters: ${FILTER_NAMES.join(', ')}, metadata.NAME. One that is repeated may be any of its values; null is: not known.`
 
 export function exchangesCommand(deps: DatabaseCommandDeps): Command {
   const run = withDatabase(deps)
@@ -53,7 +51,7 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
       'after',
       `\nExample:\n  headrace exchanges list --where version=guide@7 --where total_ms_min=5000${FILTER_HELP}`,
     )
-    .action((flags: FilterFlags & PageFlags & { oldest?: boolean }) =>
+    .action((flags: Flags & PageFlags & { oldest?: boolean }) =>
       run(async (pool, actor) => {
         const listing = {
           ...pageOf(flags),
@@ -61,7 +59,7 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
           order: flags.oldest ? ('oldest' as const) : ('newest' as const),
           withBodies: false,
         }
-        const { rows, hasMore } = await listExchanges(pool, readerFor(actor), listing)
+        const { rows, hasMore } = await listExchanges(pool, await readerFor(pool, actor), listing)
         if (flags.json) return json(rows.map(({ row }) => exchangeBody(row)))
         return table(rows.map(({ row }) => row)) + moreRows(hasMore, rows.at(-1)?.row.id)
       }),
@@ -77,7 +75,7 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
     )
     .action((id: string) =>
       run(async (pool, actor) => {
-        const { row, bodies } = await getExchange(pool, readerFor(actor), id)
+        const { row, bodies } = await getExchange(pool, await readerFor(pool, actor), id)
         return json(exchangeBody(row, bodies))
       }),
     )
@@ -93,7 +91,12 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
     )
     .action((id: string, flags: { json?: boolean }) =>
       run(async (pool, actor) => {
-        const { rows, isCut } = await getThread(pool, readerFor(actor), id, flags.json ?? false)
+        const { rows, isCut } = await getThread(
+          pool,
+          await readerFor(pool, actor),
+          id,
+          flags.json ?? false,
+        )
         if (flags.json) return json(rows.map(({ row, bodies }) => exchangeBody(row, bodies)))
         const more = isCut ? '\nThere is more of it than is shown.' : ''
         return table(rows.map(({ row }) => row)) + more
@@ -112,7 +115,7 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
       'after',
       `\nExample:\n  headrace exchanges search refund "next week"${FILTER_HELP}`,
     )
-    .action((words: string[], flags: FilterFlags & { limit: number }) =>
+    .action((words: string[], flags: Flags & { limit: number }) =>
       run(async (pool, actor) => {
         const { searchLanguage: language } = deps.loadSettings()
         const { limit } = flags
@@ -123,7 +126,7 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
           limit,
           offset: 0,
         }
-        const found = await searchExchanges(pool, readerFor(actor), search)
+        const found = await searchExchanges(pool, await readerFor(pool, actor), search)
         if (flags.json) return json(found.hits.map((hit) => hitBody(hit.row, hit)))
         if (found.hits.length === 0) return 'Nothing was found.'
         const rows = found.hits.map(({ row, prompt, answer }) => [
@@ -145,9 +148,9 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
       'after',
       `\nExample:\n  headrace exchanges tail --where outcome=failed${FILTER_HELP}`,
     )
-    .action((flags: FilterFlags) =>
+    .action((flags: Flags) =>
       run(async (pool, actor) => {
-        const tail = await Tail.open(pool, readerFor(actor), filterOf(flags))
+        const tail = await Tail.open(pool, await readerFor(pool, actor), filterOf(flags))
         for (;;) {
           const { rows, hasMore } = await tail.next()
           for (const row of rows) {
@@ -159,31 +162,6 @@ export function exchangesCommand(deps: DatabaseCommandDeps): Command {
       }),
     )
   return exchanges
-}
-
-function addFilters(command: Command): Command {
-  const where = new Option('--where <field=value>', 'only those that meet it; may be repeated')
-  return command.addOption(where.argParser(readWhere))
-}
-
-function readWhere(text: string, before: Query = {}): Query {
-  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-  if (name === undefined || value === undefined) {
-    throw new InvalidArgumentError('Allowed is field=value.')
-  }
-  const known = before[name]
-  const where = { ...before, [name]: known === undefined ? value : [known, value].flat() }
-  try {
-    readFilter(where)
-  } catch (error) {
-    if (error instanceof GatewayError) throw new InvalidArgumentError(error.message)
-    throw error
-  }
-  return where
-}
-
-function filterOf({ where = {} }: FilterFlags) {
-  return readFilter(where)
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -198,8 +176,8 @@ function readLimit(text: string): number {
   throw new InvalidArgumentError('Allowed is a whole number from 1 to 100.')
 }
 
-function readerFor(actor: Actor): Reader {
-  return { actor, projectId: null }
+async function readerFor(pool: Pool, actor: Actor): Promise<Reader> {
+  return { actor, pseudonyms: await openPseudonyms(pool), projectId: null }
 }
 
 const HEADINGS = ['WHEN', 'CALLER', 'VERSION', 'OUTCOME', 'STATUS', 'TOKENS', 'MS', 'USD', 'ID']

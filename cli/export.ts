@@ -7,14 +7,17 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 
+import { byAnyName } from '../gateway/administration/end-users.ts'
 import { recordExportOfTexts } from '../gateway/export/audit.ts'
 import { FORMATS } from '../gateway/export/format.ts'
 import { readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
+import { addFilters, FILTER_HELP, filterOf, openPseudonyms } from './exchange-filter.ts'
+import type { ExchangeFilter } from '../gateway/db/exchange-fields.ts'
 import type { Pool } from '../gateway/db/pool.ts'
 import type { ExportEnd, Format } from '../gateway/export/format.ts'
-import type { ExportFilter } from '../gateway/export/export-stream.ts'
 import type { DatabaseCommandDeps } from './database.ts'
+import type { FilterFlags } from './exchange-filter.ts'
 import type { Output } from './progress.ts'
 
 export interface ExportCommandDeps extends DatabaseCommandDeps {
@@ -23,7 +26,7 @@ export interface ExportCommandDeps extends DatabaseCommandDeps {
   writeBytes(chunks: AsyncIterable<Uint8Array>): Promise<void>
 }
 
-interface ExportFlags {
+interface ExportFlags extends FilterFlags {
   format: Format
   from?: Date
   to?: Date
@@ -33,20 +36,11 @@ interface ExportFlags {
   bodies?: boolean
   keepFormulas?: boolean
   again?: boolean
-  model?: string
-  modelVersion?: string
-  caller?: string
-  project?: string
-  endUser?: string
-  session?: string
-  conversation?: string
-  tag?: string
-  outcome?: string
 }
 
 export function exportCommand(deps: ExportCommandDeps): Command {
   const run = withDatabase(deps)
-  return new Command('export')
+  return addFilters(new Command('export'))
     .description('write exchanges to a folder, a day after the other, or to the standard output')
     .addOption(new Option('--format <format>', 'of the files').choices(FORMATS).default('parquet'))
     .addOption(new Option('--from <time>', 'from this time on').argParser(readTime))
@@ -59,56 +53,41 @@ export function exportCommand(deps: ExportCommandDeps): Command {
       new Option('--limit <rows>', 'to the standard output: rows at most').argParser(readRows),
     )
     .option('--keep-formulas', 'CSV: texts that a spreadsheet takes for a formula as they are')
-    .option('--model <model>', 'only that it answered')
-    .option('--model-version <version>', 'only that it answered: name@number')
-    .option('--caller <caller>', 'only of this one: id or name')
-    .option('--project <project>', 'only of this one: id or name')
-    .option('--end-user <user>', 'only for this one')
-    .option('--session <session>', 'only of this one')
-    .option('--conversation <id>', 'only of this one')
-    .option('--tag <tag>', 'only with this one')
-    .addOption(
-      new Option('--outcome <outcome>', 'only that ended so').choices([
-        'completed',
-        'cancelled',
-        'failed',
-        'refused',
-      ]),
-    )
     .addHelpText(
       'after',
       '\nExample:\n  headrace export --from 2026-11-01 --to 2026-12-01 --output ./warehouse' +
-        '\n  headrace export --format jsonl --bodies --caller support-chat --output - | gzip > support.jsonl.gz',
+        '\n  headrace export --format jsonl --bodies --where caller_name=support-chat --output - | gzip > support.jsonl.gz' +
+        FILTER_HELP,
     )
     .action((flags: ExportFlags) =>
       run(async (pool, actor) => {
         const { format, from, to, after = null, limit = null } = flags
-        const filter = filterOf(flags)
+        const pseudonyms = await openPseudonyms(pool)
         if (flags.bodies) {
-          const exported = { format, from, to, after, limit, filter }
-          await recordExportOfTexts(pool, actor, exported)
+          const exported = { format, from, to, after, limit, filter: flags.where ?? {} }
+          await recordExportOfTexts(pool, actor, exported, pseudonyms)
         }
+        const asked = byAnyName(filterOf(flags), pseudonyms)
+        const filter = { ...asked, from: from ?? asked.from, to: to ?? asked.to }
         return flags.output === '-'
-          ? writeStream(pool, flags, deps)
-          : writeFolder(pool, flags, deps.stderr)
+          ? writeStream(pool, filter, flags, deps)
+          : writeFolder(pool, filter, flags, deps.stderr)
       }),
     )
 }
 
-function filterOf(flags: ExportFlags): ExportFilter {
-  const { model, modelVersion: version, caller, project, endUser, session } = flags
-  const { conversation, tag, outcome } = flags
-  const tags = tag === undefined ? undefined : [tag]
-  return { model, version, caller, project, endUser, session, conversation, tags, outcome }
-}
-
 /** What was written goes to standard error: standard output is the file. */
-async function writeStream(pool: Pool, flags: ExportFlags, deps: ExportCommandDeps): Promise<null> {
-  const { format, from, to, after = null, limit = null } = flags
+async function writeStream(
+  pool: Pool,
+  filter: ExchangeFilter,
+  flags: ExportFlags,
+  deps: ExportCommandDeps,
+): Promise<null> {
+  const { format, after = null, limit = null } = flags
   const { exportExchanges } = await import('../gateway/export/export-stream.ts')
   const pieces = exportExchanges(pool, {
     format,
-    filter: { ...filterOf(flags), from, to },
+    filter,
     after,
     limit,
     withBodies: flags.bodies === true,
@@ -129,8 +108,13 @@ function said(end: ExportEnd | null): string {
   return `${end.rows} exchanges; the last one is ${end.lastId}.${more}`
 }
 
-async function writeFolder(pool: Pool, flags: ExportFlags, stderr: Output): Promise<string> {
-  const { format, from, to, output, again, keepFormulas } = flags
+async function writeFolder(
+  pool: Pool,
+  filter: ExchangeFilter,
+  flags: ExportFlags,
+  stderr: Output,
+): Promise<string> {
+  const { format, output, again, keepFormulas, where: asked } = flags
   const { openFolder } = await import('../gateway/export/destination.ts')
   const { exportDays } = await import('../gateway/export/export-days.ts')
   const destination = await openFolder(output)
@@ -140,9 +124,10 @@ async function writeFolder(pool: Pool, flags: ExportFlags, stderr: Output): Prom
     format,
     withBodies: flags.bodies === true,
     keepFormulas,
-    filter: filterOf(flags),
-    from,
-    to,
+    filter,
+    asked,
+    from: filter.from ?? undefined,
+    to: filter.to ?? undefined,
     isAgain: again === true,
   })
   let rows = 0

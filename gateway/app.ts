@@ -255,13 +255,15 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminProjectRoutes(administration, { pool, onChange })
     adminKeyRoutes(administration, { pool, onChange })
     adminAuditRoutes(administration, { pool })
-    adminExchangeRoutes(administration, { pool, language: settings.searchLanguage })
-    adminExchangeTailRoute(administration, { pool, readiness })
-    adminExportRoutes(administration, { pool })
+    const { pseudonyms } = privacy
+    const language = settings.searchLanguage
+    adminExchangeRoutes(administration, { pool, language, pseudonyms })
+    adminExchangeTailRoute(administration, { pool, pseudonyms, readiness })
+    adminExportRoutes(administration, { pool, pseudonyms })
     adminEndUserRoutes(administration, { pool, privacy })
     adminFeedbackRoutes(administration, { pool, desk })
     adminFeedbackSumRoutes(administration, { pool })
-    adminScoreRoutes(administration, { pool, now })
+    adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)

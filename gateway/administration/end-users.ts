@@ -6,6 +6,7 @@ import { recordChange } from '../db/audit.ts'
 import { eraseEndUser, readEndUser } from '../db/end-users.ts'
 import { getProject } from './projects.ts'
 import type { Actor } from '../db/audit.ts'
+import type { ExchangeFilter, FieldValue } from '../db/exchange-fields.ts'
 import type { EndUserSelection, Erased } from '../db/end-users.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Pseudonyms } from '../privacy/pseudonyms.ts'
@@ -68,9 +69,28 @@ async function selectionOf(
   pseudonyms: Pick<Pseudonyms, 'made'>,
   { endUser, project }: AskedEndUser,
 ): Promise<EndUserSelection> {
-  const name = endUser.slice(0, MAX_NAME_CHARACTERS)
   const projectId = project === undefined ? null : (await getProject(pool, project)).id
-  return { names: [name, pseudonyms.made(name)], projectId }
+  return { names: namesOf(endUser, pseudonyms), projectId }
+}
+
+/** Rows have the name, or what stands for it where it may not be kept: whoever asks for one finds both. */
+export function byAnyName(
+  filter: ExchangeFilter,
+  pseudonyms: Pick<Pseudonyms, 'made'>,
+): ExchangeFilter {
+  const equal = filter.equal.map(({ field, values }) => {
+    if (field.name !== 'end_user') return { field, values }
+    const names = values.flatMap<FieldValue | null>((value) =>
+      typeof value === 'string' ? namesOf(value, pseudonyms) : [value],
+    )
+    return { field, values: names }
+  })
+  return { ...filter, equal }
+}
+
+function namesOf(endUser: string, pseudonyms: Pick<Pseudonyms, 'made'>): string[] {
+  const name = endUser.slice(0, MAX_NAME_CHARACTERS)
+  return [name, pseudonyms.made(name)]
 }
 
 /** The audit log outlives what is erased, and so has the pseudonym alone. */

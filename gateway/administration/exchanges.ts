@@ -13,6 +13,7 @@ import { searchWords } from '../db/exchange-search.ts'
 import { NO_WORDS } from '../db/exchange-words.ts'
 import { QueryTooSlow, readOnly } from '../db/read-only.ts'
 import { GatewayError } from '../errors.ts'
+import { byAnyName } from './end-users.ts'
 import type { Caller } from '../callers/caller.ts'
 import type { Actor } from '../db/audit.ts'
 import type { ExchangeFilter } from '../db/exchange-fields.ts'
@@ -21,16 +22,19 @@ import type { ExchangeBodies, ExchangeRow } from '../db/exchange-rows.ts'
 import type { WordSearch } from '../db/exchange-search.ts'
 import type { Page, Paged } from '../db/page.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
+import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 
 export interface Reader {
   actor: Actor
+  /** of end users whose names may not be kept */
+  pseudonyms: Pick<Pseudonyms, 'made'>
   /** the one project that may be seen; null: all */
   projectId: string | null
 }
 
-export function readerFor(caller: Caller, actor: Actor): Reader {
+export function readerFor(caller: Caller, who: Omit<Reader, 'projectId'>): Reader {
   const { role, project } = caller
-  return { actor, projectId: role === 'admin' ? null : (project?.id ?? NO_PROJECT) }
+  return { ...who, projectId: role === 'admin' ? null : (project?.id ?? NO_PROJECT) }
 }
 
 /** in nobody's rows: what a developer without a project may see */
@@ -99,7 +103,11 @@ export async function searchExchanges(pool: Pool, reader: Reader, search: WordSe
   return { ...found, hits }
 }
 
-export function visibleTo({ projectId }: Reader, filter: ExchangeFilter): ExchangeFilter {
+export function visibleTo(
+  { projectId, pseudonyms }: Reader,
+  asked: ExchangeFilter,
+): ExchangeFilter {
+  const filter = byAnyName(asked, pseudonyms)
   if (projectId === null) return filter
   const own = { field: fieldNamed('project_id'), values: [projectId] }
   return { ...filter, equal: [...filter.equal, own] }

@@ -7,10 +7,10 @@
 // Knows: SQL. Does not know: formats, where rows go.
 
 import { BODY_COLUMNS, EXPORT_COLUMNS } from './export-columns.ts'
-import { whereOf } from './exchange-filter.ts'
+import { conditionsOf, Parameters as Values } from './exchange-fields.ts'
 import { dayOf, lowestIdAt, timeOfId } from './partitions.ts'
 import { joinSystemPrompt } from './system-prompts.ts'
-import type { ExchangeFilter } from './exchange-filter.ts'
+import type { ExchangeFilter } from './exchange-fields.ts'
 import type { ExportColumn, ExportRow } from './export-columns.ts'
 import type { Queryable } from './pool.ts'
 
@@ -93,14 +93,18 @@ async function readPage(
   { behind, below }: IdRange,
   limit: number,
 ): Promise<ExportRow[]> {
-  const { sql, values } = whereOf(filter)
-  const place = (index: number) => `$${values.length + index}`
+  const values = new Values()
+  const conditions = [
+    `id > ${values.add(behind)}::uuid`,
+    `id < ${values.add(below)}::uuid`,
+    ...conditionsOf(filter, values),
+  ]
   const { rows } = await db.query<ExportRow>(
     `SELECT ${EXPORT_COLUMNS.map(expressionOf).join(', ')}
      FROM exchanges
-     WHERE id > ${place(1)} AND id < ${place(2)} AND ${sql}
-     ORDER BY id LIMIT ${place(3)}`,
-    [...values, behind, below, limit],
+     WHERE ${conditions.join(' AND ')}
+     ORDER BY id LIMIT ${values.add(limit)}`,
+    values.values,
   )
   return rows
 }

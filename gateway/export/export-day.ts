@@ -13,12 +13,13 @@ import { join } from 'node:path'
 import { createEncoder } from './encoder.ts'
 import { MANIFEST_NAME, Totals } from './manifest.ts'
 import { openWorkshop } from './workshop.ts'
+import { EVERYTHING } from '../db/exchange-fields.ts'
 import { readPages } from '../db/export-pages.ts'
 import type { Destination } from './destination.ts'
 import type { FormatOptions } from './encoder.ts'
-import type { ExportFilter } from './export-stream.ts'
-import type { Manifest, ManifestFile } from './manifest.ts'
+import type { AskedFilter, Manifest, ManifestFile } from './manifest.ts'
 import type { Encoder } from './format.ts'
+import type { ExchangeFilter } from '../db/exchange-fields.ts'
 import type { ExportRow } from '../db/export-columns.ts'
 import type { Queryable } from '../db/pool.ts'
 
@@ -27,7 +28,9 @@ export interface DayOptions extends FormatOptions {
   destination: Destination
   /** days since 1970, UTC */
   day: number
-  filter?: ExportFilter
+  filter?: ExchangeFilter
+  /** the same as it was asked for */
+  asked?: AskedFilter
   /** not all of the day, but from here on */
   from?: Date
   /** not all of the day, but up to here */
@@ -64,7 +67,7 @@ export async function readManifest(
 
 /** @returns the manifest that is in force now */
 export async function exportDay(options: DayOptions): Promise<Manifest> {
-  const { db, destination, day, format, withBodies, filter = {} } = options
+  const { db, destination, day, format, withBodies, filter = EVERYTHING, asked = {} } = options
   const from = new Date(Math.max(day * DAY_MS, options.from?.getTime() ?? 0))
   const to = new Date(Math.min((day + 1) * DAY_MS, options.to?.getTime() ?? Infinity))
   const folder = folderOf(day)
@@ -88,7 +91,7 @@ export async function exportDay(options: DayOptions): Promise<Manifest> {
     with_bodies: withBodies,
     from: from.toISOString(),
     to: to.toISOString(),
-    filter,
+    filter: asked,
     rows: totals.rows,
     first_id: totals.firstId,
     last_id: totals.lastId,

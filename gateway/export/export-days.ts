@@ -37,7 +37,7 @@ export async function* exportDays(options: DaysOptions): AsyncGenerator<DayResul
 }
 
 function isWhat(manifest: Manifest, options: DaysOptions, day: number): boolean {
-  const { from, to, format, withBodies, filter = {} } = options
+  const { from, to, format, withBodies, asked = {} } = options
   const toMs = Math.min((day + 1) * DAY_MS, to?.getTime() ?? Infinity)
   return (
     manifest.format === format &&
@@ -45,6 +45,6 @@ function isWhat(manifest: Manifest, options: DaysOptions, day: number): boolean 
     Date.parse(manifest.from) === Math.max(day * DAY_MS, from?.getTime() ?? 0) &&
     Date.parse(manifest.to) === toMs &&
     Date.parse(manifest.exported_at) >= toMs + GRACE_MS &&
-    isDeepStrictEqual(manifest.filter, JSON.parse(JSON.stringify(filter)))
+    isDeepStrictEqual(manifest.filter, asked)
   )
 }

@@ -6,11 +6,8 @@ import { createEncoder } from './encoder.ts'
 import { readPages } from '../db/export-pages.ts'
 import type { FormatOptions } from './encoder.ts'
 import type { ExportEnd } from './format.ts'
-import type { ExchangeFilter } from '../db/exchange-filter.ts'
+import type { ExchangeFilter } from '../db/exchange-fields.ts'
 import type { Queryable } from '../db/pool.ts'
-
-/** What rows have to be, beside when they began. */
-export type ExportFilter = Omit<ExchangeFilter, 'from' | 'to'>
 
 export interface ExportRequest extends FormatOptions {
   filter: ExchangeFilter

@@ -4,11 +4,13 @@
 // A day that is exported again gets the next generation: new files, then a new manifest, then the old files go. Files of
 // one generation never change.
 
-import type { ExportFilter } from './export-stream.ts'
 import type { Format } from './format.ts'
 import type { ExportRow } from '../db/export-columns.ts'
 
 export const MANIFEST_NAME = '_manifest.json'
+
+/** What rows have to be, as it was asked for: `{ version: 'guide@7', tag: ['a', 'b'] }`. */
+export type AskedFilter = Record<string, string | string[]>
 
 export interface ManifestFile {
   name: string
@@ -32,7 +34,7 @@ export interface Manifest {
   /** rows before this time */
   to: string
   /** what else rows had to be; empty: all rows */
-  filter: ExportFilter
+  filter: AskedFilter
   rows: number
   first_id: string | null
   last_id: string | null

@@ -17,6 +17,7 @@ import { GatewayError } from '../errors.ts'
 import { actorOf, callerOf, requireRole } from '../plugins/roles.ts'
 import type { Query } from '../dialects/admin/exchange-query.ts'
 import type { Pool } from '../db/pool.ts'
+import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 import type { Readiness } from '../readiness.ts'
 import type { App } from '../request.ts'
 
@@ -36,10 +37,11 @@ const HEADERS = {
 
 export interface TailDeps {
   pool: Pool
+  pseudonyms: Pseudonyms
   readiness: Pick<Readiness, 'isDraining'>
 }
 
-export function adminExchangeTailRoute(app: App, { pool, readiness }: TailDeps) {
+export function adminExchangeTailRoute(app: App, { pool, pseudonyms, readiness }: TailDeps) {
   let open = 0
 
   app.get(
@@ -64,7 +66,8 @@ export function adminExchangeTailRoute(app: App, { pool, readiness }: TailDeps) 
       }
       open++
       try {
-        const tail = await Tail.open(pool, readerFor(callerOf(request), actorOf(request)), filter)
+        const reader = readerFor(callerOf(request), { actor: actorOf(request), pseudonyms })
+        const tail = await Tail.open(pool, reader, filter)
         const { raw } = reply.hijack()
         const gone = new AbortController()
         raw.once('close', () => gone.abort())

@@ -18,6 +18,7 @@ import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
 import { actorOf, callerOf, requireRole } from '../plugins/roles.ts'
 import type { Pool } from '../db/pool.ts'
+import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 import type { App } from '../request.ts'
 import type { FastifyRequest } from 'fastify'
 
@@ -63,11 +64,17 @@ const SEARCH_QUERY = {
 }
 const THREAD_QUERY = Type.Object(include, { additionalProperties: false })
 
-export function adminExchangeRoutes(
-  app: App,
-  { pool, language }: { pool: Pool; language: string },
-) {
+interface AdminExchangeDeps {
+  pool: Pool
+  /** of the words that are searched */
+  language: string
+  pseudonyms: Pseudonyms
+}
+
+export function adminExchangeRoutes(app: App, { pool, language, pseudonyms }: AdminExchangeDeps) {
   const onRequest = requireRole('developer')
+  const readerOf = (request: FastifyRequest) =>
+    readerFor(callerOf(request), { actor: actorOf(request), pseudonyms })
 
   app.get(
     '/admin/exchanges',
@@ -193,10 +200,6 @@ export function adminExchangeRoutes(
       return { object: 'list' as const, data, is_cut: isCut }
     },
   )
-}
-
-function readerOf(request: FastifyRequest) {
-  return readerFor(callerOf(request), actorOf(request))
 }
 
 function readOffset(text = '0'): number {

@@ -7,8 +7,9 @@ import { Readable } from 'node:stream'
 
 import { Type } from 'typebox'
 
+import { byAnyName } from '../administration/end-users.ts'
 import { connectionOf } from '../db/pool.ts'
-import { FILTER_QUERY, readFilter } from '../dialects/admin/exchange-filter.ts'
+import { FILTER_QUERY, readFilter } from '../dialects/admin/exchange-query.ts'
 import { flag } from '../dialects/admin/page.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
@@ -18,51 +19,51 @@ import { exportInThread } from '../export/thread.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
 import type { ExportEnd, Format } from '../export/format.ts'
 import type { Pool } from '../db/pool.ts'
+import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 import type { App } from '../request.ts'
 
 /** Each is a thread and a connection, and PostgreSQL has other work. */
 const MAX_AT_ONCE = 2
 
-const Query = Type.Object(
-  {
-    format: Type.Optional(
-      Type.Unsafe<Format>({ type: 'string', enum: [...FORMATS], description: 'Without it jsonl.' }),
-    ),
-    ...FILTER_QUERY,
-    after: Type.Optional(
-      Type.String({
-        format: 'uuid',
-        title: 'the id of an exchange',
-        description:
-          'Goes on behind this id: the last one that arrived whole. CSV has no line of names then.',
-      }),
-    ),
-    limit: Type.Optional(
-      Type.String({
-        pattern: '^[1-9]\\d{0,8}$',
-        title: 'a whole number from 1 to 999999999',
-        description: 'Exchanges at most; without it all.',
-      }),
-    ),
-    bodies: flag('With prompts, answers, tool calls and parameters; the audit log says so.'),
-    formulas: Type.Optional(
-      Type.Unsafe<'escape' | 'keep'>({
-        type: 'string',
-        enum: ['escape', 'keep'],
-        description:
-          "CSV: texts that a spreadsheet takes for a formula get a ' in front of them, unless they are to be kept.",
-      }),
-    ),
-  },
-  { additionalProperties: false },
-)
+const EXPORT_QUERY = {
+  format: Type.Optional(
+    Type.Unsafe<Format>({ type: 'string', enum: [...FORMATS], description: 'Without it jsonl.' }),
+  ),
+  after: Type.Optional(
+    Type.String({
+      format: 'uuid',
+      title: 'the id of an exchange',
+      description:
+        'Goes on behind this id: the last one that arrived whole. CSV has no line of names then.',
+    }),
+  ),
+  limit: Type.Optional(
+    Type.String({
+      pattern: '^[1-9]\\d{0,8}$',
+      title: 'a whole number from 1 to 999999999',
+      description: 'Exchanges at most; without it all.',
+    }),
+  ),
+  bodies: flag('With prompts, answers, tool calls and parameters; the audit log says so.'),
+  formulas: Type.Optional(
+    Type.Unsafe<'escape' | 'keep'>({
+      type: 'string',
+      enum: ['escape', 'keep'],
+      description:
+        "CSV: texts that a spreadsheet takes for a formula get a ' in front of them, unless they are to be kept.",
+    }),
+  ),
+}
 
 const File = Type.String({
   description:
     'Trailers: x-headrace-rows, x-headrace-last-id, x-headrace-has-more. Parquet says the same in its metadata.',
 })
 
-export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
+export function adminExportRoutes(
+  app: App,
+  { pool, pseudonyms }: { pool: Pool; pseudonyms: Pseudonyms },
+) {
   let running = 0
   app.get(
     '/admin/export',
@@ -73,7 +74,7 @@ export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
         summary: 'Give exchanges as a file, oldest first',
         tags: ['exchanges'],
         security: [{ key: [] }],
-        querystring: Query,
+        querystring: Type.Object({ ...EXPORT_QUERY, ...FILTER_QUERY }),
         response: {
           200: {
             description: 'Exchanges',
@@ -86,10 +87,11 @@ export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
       },
     },
     async (request, reply) => {
-      const { format = 'jsonl', after = null, limit, bodies, formulas, ...query } = request.query
+      const { format = 'jsonl', after = null, limit, bodies, formulas, ...asked } = request.query
+      const filter = readFilter(asked)
       const exported = {
         format,
-        filter: readFilter(query),
+        filter: byAnyName(filter, pseudonyms),
         after,
         limit: limit === undefined ? null : Number(limit),
         withBodies: bodies === 'true',
@@ -110,7 +112,10 @@ export function adminExportRoutes(app: App, { pool }: { pool: Pool }) {
       // Whoever left before this line closes nothing any more.
       if (reply.raw.destroyed) onClose()
       else reply.raw.once('close', onClose)
-      if (exported.withBodies) await recordExportOfTexts(pool, actorOf(request), exported)
+      if (exported.withBodies) {
+        const told = { ...exported, filter: asked }
+        await recordExportOfTexts(pool, actorOf(request), told, pseudonyms)
+      }
 
       const pieces = exportInThread(connectionOf(pool), exported, left.signal)
       let end: ExportEnd = { rows: 0, lastId: null, hasMore: false }

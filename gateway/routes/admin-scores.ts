@@ -24,9 +24,11 @@ import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
 import { MAX_LATE_MS } from '../feedback/desk.ts'
 import { readExchangeId } from '../feedback/exchange-id.ts'
-import { requireRole } from '../plugins/roles.ts'
+import { callerOf, requireRole } from '../plugins/roles.ts'
+import type { Caller } from '../callers/caller.ts'
 import type { Pool } from '../db/pool.ts'
 import type { NewScore } from '../db/scores.ts'
+import type { Privacy } from '../privacy/privacy.ts'
 import type { App } from '../request.ts'
 
 const tags = ['scores']
@@ -35,10 +37,21 @@ const exchangeParams = Type.Object({
   id: Type.String({ description: "The exchange's x-request-id, or the id of its answer." }),
 })
 
-export function adminScoreRoutes(app: App, { pool, now }: { pool: Pool; now: () => number }) {
+interface AdminScoreDeps {
+  pool: Pool
+  privacy: Pick<Privacy, 'keptText'>
+  now: () => number
+}
+
+export function adminScoreRoutes(app: App, { pool, privacy, now }: AdminScoreDeps) {
   const onRequest = requireRole('admin')
 
-  const keep = async (scores: NewScore[]) => {
+  const keep = async ({ bodies }: Caller, given: NewScore[]) => {
+    const scores = given.map((score) => ({
+      ...score,
+      // As of feedback: it may repeat the answer, or what was asked.
+      comment: score.comment === null ? null : privacy.keptText(score.comment, bodies),
+    }))
     const known = await findKnownExchanges(
       pool,
       scores.map(({ exchangeId }) => exchangeId),
@@ -63,7 +76,10 @@ export function adminScoreRoutes(app: App, { pool, now }: { pool: Pool; now: () 
         response: { 200: ScoresBody, default: ErrorBody },
       },
     },
-    async ({ body }) => ({ object: 'list' as const, data: await keep(readScores(body, now())) }),
+    async (request) => {
+      const data = await keep(callerOf(request), readScores(request.body, now()))
+      return { object: 'list' as const, data }
+    },
   )
 
   app.get(
@@ -120,8 +136,10 @@ export function adminScoreRoutes(app: App, { pool, now }: { pool: Pool; now: () 
         response: { 200: ScoreBody, default: ErrorBody },
       },
     },
-    async ({ body, params }) => {
-      const [score] = await keep([readScore(readExchangeId(params.id, now()), body)])
+    async (request) => {
+      const { body, params } = request
+      const given = readScore(readExchangeId(params.id, now()), body)
+      const [score] = await keep(callerOf(request), [given])
       if (!score) throw new Error('A score was kept and is not there. This is a bug.')
       return score
     },

@@ -64,13 +64,13 @@ test('texts go out where they are asked for, and the audit log says who took the
   await insertExchanges(pool, NOON, 2, { withBodies: true })
   assert.ok(!(await read(`${url}/admin/export`)).text.includes('Question of'))
   assert.deepEqual(rowsOf(await ask('GET', '/admin/audit')), [])
-  const query = 'bodies=true&to=2026-10-06T00:00:00Z&caller=caller%201'
+  const query = 'bodies=true&to=2026-10-06T00:00:00Z&caller_name=caller%201'
   const { text } = await read(`${url}/admin/export?${query}`)
   assert.equal(text.match(/Question of user-1/g)?.length, 1)
   const [entry] = rowsOf(await ask('GET', '/admin/audit'))
   assert.equal(entry?.['action'], 'exchange.export')
   const after = entry?.['after'] as { filter: Record<string, unknown> }
-  assert.deepEqual(after.filter, { caller: 'caller 1', to: '2026-10-06T00:00:00.000Z' })
+  assert.deepEqual(after.filter, { caller_name: 'caller 1', to: '2026-10-06T00:00:00Z' })
 })
 
 test('what is asked in the wrong way, or by the wrong one, is refused', async (t) => {

@@ -12,11 +12,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { TestContext } from 'node:test'
 
+import { EVERYTHING } from '../../../gateway/db/exchange-fields.ts'
 import { readPages } from '../../../gateway/db/export-pages.ts'
+import { readFilter } from '../../../gateway/dialects/admin/exchange-query.ts'
 import { exportExchanges } from '../../../gateway/export/export-stream.ts'
 import { exchangeTables, insertExchanges, openDuckdb } from '../../support/exported.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { usePostgres } from '../../support/postgres.ts'
+import type { Query } from '../../../gateway/dialects/admin/exchange-query.ts'
 import type { ExportRequest } from '../../../gateway/export/export-stream.ts'
 import type { Pool } from '../../../gateway/db/pool.ts'
 
@@ -27,7 +30,7 @@ const NOON = new Date('2026-10-05T12:00:00.000Z')
 
 const ALL: ExportRequest = {
   format: 'parquet',
-  filter: {},
+  filter: EVERYTHING,
   after: null,
   limit: null,
   withBodies: false,
@@ -217,18 +220,20 @@ test('pages of a limit say where the next one goes on, and whether there is one'
 test('filters and times choose the rows', async (t) => {
   const pool = await exchangeTables(t, postgres)
   await insertExchanges(pool, NOON, 700, { stepMs: 1_000 })
-  const count = async (filter: ExportRequest['filter']) => {
+  const count = async (asked: Query) => {
+    const filter = readFilter(asked)
     const text = await readFile(await exportTo(t, pool, { format: 'jsonl', filter }), 'utf8')
     return text.split('\n').length - 1
   }
   assert.equal(await count({}), 700)
-  assert.equal(await count({ caller: 'caller 3' }), 100)
+  assert.equal(await count({ caller_name: 'caller 3' }), 100)
   assert.equal(await count({ outcome: 'failed' }), 64)
-  assert.equal(await count({ version: 'guide@1', tags: ['team'] }), 116)
-  const from = new Date(NOON.getTime() + 10_000)
-  const to = new Date(NOON.getTime() + 20_000)
+  assert.equal(await count({ version: 'guide@1', tag: ['team'] }), 116)
+  assert.equal(await count({ prompt_tokens_min: '690', outcome: ['completed', 'null'] }), 9)
+  const from = new Date(NOON.getTime() + 10_000).toISOString()
+  const to = new Date(NOON.getTime() + 20_000).toISOString()
   assert.equal(await count({ from, to }), 10)
-  assert.equal(await count({ from: new Date('2027-01-01T00:00:00Z') }), 0)
+  assert.equal(await count({ from: '2027-01-01T00:00:00Z' }), 0)
 })
 
 test('a long export holds a few pages, or a group of rows, and not more', async (t) => {
@@ -255,7 +260,7 @@ test('texts are read by their size, whatever their number is', async (t) => {
   const answer = randomBytes(500_000).toString('hex')
   await pool.query('UPDATE exchange_bodies SET answer = ARRAY[$1]', [answer])
   const pages = []
-  const options = { filter: {}, after: null, withBodies: true, limit: null }
+  const options = { filter: EVERYTHING, after: null, withBodies: true, limit: null }
   for await (const page of readPages(pool, options)) pages.push(page)
   assert.ok(pages.every((page) => page.length <= 3))
   assert.deepEqual(

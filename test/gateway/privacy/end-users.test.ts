@@ -126,6 +126,27 @@ test('an end user whose name may not be kept is found by it all the same', async
   assert.match(String(lines[0]?.['end_user']), /^user-[0-9a-f]{24}$/)
 })
 
+test('a filter by an end user finds what is kept under their pseudonym too', async (t) => {
+  const { ask, read, records } = await start(t)
+  const query = `end_user=${encodeURIComponent(EMAIL)}`
+  const listed = rowsOf(await ask('GET', `/admin/exchanges?${query}`))
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    [records[3]!.id],
+  )
+  const exported = linesOf((await read(`/admin/export?bodies=true&${query}`)).text)
+  assert.deepEqual(
+    exported.map(({ id }) => id),
+    [records[3]!.id],
+  )
+  // Names that are kept as they are, and others beside them.
+  const both = rowsOf(await ask('GET', `/admin/exchanges?${query}&end_user=user-2`))
+  assert.equal(both.length, 2)
+  const { text: audit } = await read('/admin/audit')
+  assert.match(audit, /exchange\.export.*user-[0-9a-f]{24}/)
+  assert.doesNotMatch(audit, /jane/)
+})
+
 test('of an erased end user only figures are left', async (t) => {
   const { ask, pool, read } = await start(t)
   const sums = async () =>
