@@ -2,9 +2,13 @@
 //
 // It lives in the database (database.ts); what is added says who sat at the command line.
 
+import { readFile } from 'node:fs/promises'
+
 import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { ADMIN } from '../gateway/callers/caller.ts'
+import { findConfigFile } from '../gateway/declared/config-file.ts'
+import { readPatterns } from '../gateway/declared/read.ts'
 import { confirmFeedback, listFeedback } from '../gateway/db/feedback.ts'
 import {
   feedbackBody,
@@ -16,7 +20,6 @@ import {
 } from '../gateway/dialects/admin/feedback.ts'
 import { readPseudonymKey } from '../gateway/db/pseudonym-key.ts'
 import { Privacy } from '../gateway/privacy/privacy.ts'
-import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
 import { FeedbackDesk } from '../gateway/feedback/desk.ts'
 import { readExchangeId } from '../gateway/feedback/exchange-id.ts'
 import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
@@ -45,7 +48,12 @@ interface AddFlags {
 const CONFIRM_LIMIT = 500
 const MAX_COMMENT_SHOWN = 60
 
-export function feedbackCommand(deps: DatabaseCommandDeps): Command {
+export interface FeedbackCommandDeps extends DatabaseCommandDeps {
+  /** what `${NAME}` in headrace.yaml stands for */
+  env: Record<string, string | undefined>
+}
+
+export function feedbackCommand(deps: FeedbackCommandDeps): Command {
   const run = withDatabase(deps)
   const feedback = new Command('feedback').description('list what was said of answers, add to it')
 
@@ -111,7 +119,7 @@ export function feedbackCommand(deps: DatabaseCommandDeps): Command {
       run(async (pool, { name }) => {
         const admin = { ...ADMIN, name }
         const said = readOpinion(opinion)
-        const desk = await deskOf(pool, deps.loadSettings().logBodies)
+        const desk = await deskOf(pool, deps)
         const taken = await desk.give(admin, exchange, said, storable(endUser))
         if (asJson) return json(feedbackBody(taken.feedback))
         return `Feedback for ${taken.feedback.exchangeId} is kept.`
@@ -121,12 +129,21 @@ export function feedbackCommand(deps: DatabaseCommandDeps): Command {
 }
 
 /** Of a process without exchanges of its own, and with a database that is there. */
-async function deskOf(pool: Pool, byDefault: BodyPolicy): Promise<FeedbackDesk> {
+async function deskOf(
+  pool: Pool,
+  { loadSettings, env }: FeedbackCommandDeps,
+): Promise<FeedbackDesk> {
+  const { logBodies: byDefault, configFile, dataDir } = loadSettings()
+  const privacy = new Privacy({ byDefault, pseudonymKey: await readPseudonymKey(pool) })
+  const file = findConfigFile(configFile, ['.', dataDir])
+  if (!privacy.isWhole(ADMIN.bodies) && file !== null) {
+    privacy.usePatterns(readPatterns(await readFile(file, 'utf8'), file, env))
+  }
   return new FeedbackDesk({
     pool,
     recent: { find: () => null },
     spool: { append: () => false },
-    privacy: new Privacy({ byDefault, pseudonymKey: await readPseudonymKey(pool) }),
+    privacy,
     now: Date.now,
   })
 }

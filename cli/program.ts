@@ -119,7 +119,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(exchangesCommand(database))
   program.addCommand(endUsersCommand({ ...database, writeBytes: deps.writeBytes }))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
-  program.addCommand(feedbackCommand(database))
+  program.addCommand(feedbackCommand({ ...database, env }))
   program.addCommand(usageCommand(database))
   for (const command of withSubcommands(program)) {
     command

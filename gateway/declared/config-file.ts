@@ -5,9 +5,9 @@
 //
 // Knows: the file, its environment. Does not know: what is done with a declaration.
 
-import { watch } from 'node:fs'
+import { existsSync, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import { readDeclaration } from './read.ts'
 import type { FSWatcher } from 'node:fs'
@@ -21,6 +21,14 @@ import type { Declaration } from './schema.ts'
 const MOUNTED = '..data'
 /** Editors write a file in several steps. */
 const SETTLE_MS = 100
+
+const STANDARD_FILE = 'headrace.yaml'
+
+/** @param given where it is, if that was said @param folders where it is looked for: the first that is there counts */
+export function findConfigFile(given: string | null, folders: readonly string[]): string | null {
+  const standard = folders.map((folder) => join(folder, STANDARD_FILE))
+  return given ?? standard.find((path) => existsSync(path)) ?? null
+}
 
 export interface ConfigFileOptions {
   file: string

@@ -1,10 +1,9 @@
 // What is declared, put to work: the file watched, the tables followed, upstreams made, routes kept up to date.
 
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 
 import { makeUpstream } from '../backends/upstream/make.ts'
-import { ConfigFile } from './config-file.ts'
+import { ConfigFile, findConfigFile } from './config-file.ts'
 import { ModelAdministration } from './model-administration.ts'
 import { DeclaredRoutes } from './routes.ts'
 import { Sources } from './sources.ts'
@@ -17,8 +16,6 @@ import type { Logger } from '../logger.ts'
 import type { Routes } from '../routing/route.ts'
 import type { Keyring } from '../secrets.ts'
 import type { StoredState } from './stored-declarations.ts'
-
-const STANDARD_FILE = 'headrace.yaml'
 
 export interface DeclaredOptions {
   /** null: headrace.yaml, where there is one */
@@ -79,9 +76,8 @@ async function openFile(
   { file: given, folders = [], env, logger }: DeclaredOptions,
   sources: Sources,
 ): Promise<ConfigFile | null> {
-  const standard = folders.map((folder) => join(folder, STANDARD_FILE))
-  const file = given ?? standard.find((path) => existsSync(path))
-  if (file === undefined) return null
+  const file = findConfigFile(given, folders)
+  if (file === null) return null
   logger.info({ file: resolve(file) }, 'upstreams and models are declared in a file')
   const onDeclaration = sources.fromFile.bind(sources)
   return ConfigFile.open({ file: resolve(file), env, logger, onDeclaration })

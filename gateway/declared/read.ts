@@ -5,7 +5,7 @@
 //
 // Knows: YAML, variables, lines. Does not know: what a declaration may say, where the text comes from.
 
-import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { isMap, isScalar, LineCounter, parseDocument, stringify, visit } from 'yaml'
 import type { Document } from 'yaml'
 
 import { problemsOf, written } from './check.ts'
@@ -40,6 +40,23 @@ export function readDeclaration(
   const declaration = reader.read()
   if (!declaration) throw new DeclarationError(file, reader.problems)
   return declaration
+}
+
+/**
+ * What the operator wants taken out of texts, and nothing else: whoever needs that alone has not the keys of upstreams in
+ * the environment.
+ * @throws DeclarationError
+ */
+export function readPatterns(
+  text: string,
+  file: string,
+  env: Record<string, string | undefined>,
+): Record<string, string> {
+  const document = parseDocument(text, { prettyErrors: false })
+  const redact = document.errors.length > 0 ? null : document.get('redact')
+  // What is no YAML is told with its lines.
+  const part = redact === null ? text : stringify({ redact })
+  return readDeclaration(part, file, env).redact ?? {}
 }
 
 class Reader {

@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'node:test'
+import type { TestContext } from 'node:test'
 
 import { createProgram } from '../../cli/program.ts'
 import { startServedFolder } from '../support/served-folder.ts'
 
-test('what was said of an answer is added to and listed', async (t) => {
+async function start(t: TestContext, more: Record<string, string> = {}) {
   const { dataDir } = await startServedFolder(t)
   const run = async (...args: string[]) => {
     let text = ''
     const output = { write: (more: string) => (text += more) }
     const program = createProgram({
       release: '1.2.3',
-      env: { HEADRACE_DATA_DIR: dataDir },
+      env: { HEADRACE_DATA_DIR: dataDir, ...more },
       stdout: output,
       stderr: output,
       writeBytes: () => Promise.resolve(),
@@ -21,6 +24,11 @@ test('what was said of an answer is added to and listed', async (t) => {
     await program.parseAsync(['feedback', ...args], { from: 'user' })
     return text
   }
+  return { run, dataDir }
+}
+
+test('what was said of an answer is added to and listed', async (t) => {
+  const { run } = await start(t)
   const id = randomUUIDv7()
   await run('add', `chatcmpl-${id}`, '--thumb', 'down', '--comment', 'Too long.')
   assert.match(await run('add', id, '--score', '2', '--end-user', 'ann'), /is kept/)
@@ -34,4 +42,15 @@ test('what was said of an answer is added to and listed', async (t) => {
   await assert.rejects(run('add', id), /Nothing is said/)
   await assert.rejects(run('add', 'x', '--thumb', 'up'), /There is no exchange 'x'/)
   await assert.rejects(run('add', id, '--score', '9'), { code: 'commander.invalidArgument' })
+})
+
+test("what is said at the command line is kept without what the operator's patterns find", async (t) => {
+  const { run, dataDir } = await start(t, { HEADRACE_LOG_BODIES: 'redacted' })
+  const yaml =
+    "upstreams: { a: { api: openai, key: '${NOT_SET_HERE}' } }\nredact: { BADGE: 'EMP-\\d{6}' }\n"
+  await writeFile(join(dataDir, 'headrace.yaml'), yaml)
+  const id = randomUUIDv7()
+  const comment = 'EMP-123456 wrote to jane@example.com.'
+  const said = await run('add', id, '--thumb', 'down', '--comment', comment, '--json')
+  assert.equal((JSON.parse(said) as { comment: string }).comment, '[BADGE_1] wrote to [EMAIL_1].')
 })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { lowestIdAt } from '../../../gateway/db/partitions.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
+import { privacyOf } from '../../support/gateway.ts'
 import { startLogged } from '../../support/logged-gateway.ts'
 import { usePostgres } from '../../support/postgres.ts'
 
@@ -38,6 +39,23 @@ test('an exchange is scored several times; the same score again replaces the one
   assert.equal(rowsOf(await ask('GET', path)).length, 1)
   const gone = errorOf(await ask('DELETE', `/admin/scores/${String(first.body['id'])}`))
   assert.equal(gone.code, 'score_not_found')
+})
+
+test('comments of scores are kept as texts are: redacted, or not at all', async (t) => {
+  for (const [policy, kept] of [
+    ['redacted', 'It told [EMAIL_1].'],
+    ['none', null],
+  ] as const) {
+    const { ask, makeKey, chat } = await startLogged(t, postgres, {
+      deps: { privacy: privacyOf(policy) },
+    })
+    const exchange_id = await chat((await makeKey({ name: 'app' })).key)
+    const score = { name: 'tone', value: 1, comment: 'It told jane@example.com.' }
+    const one = await ask('POST', `/admin/exchanges/${exchange_id}/scores`, score)
+    assert.deepEqual([one.body['comment'], one.body['value']], [kept, 1])
+    const batch = await ask('POST', '/admin/scores', { scores: [{ exchange_id, ...score }] })
+    assert.equal(rowsOf(batch)[0]?.['comment'], kept)
+  }
 })
 
 test('a pipeline scores by the batch, all or none, and finds what it wrote', async (t) => {
