@@ -35,6 +35,12 @@ export async function openPseudonyms(pool: Pool): Promise<Pseudonyms> {
   return new Pseudonyms(new Redactor(), await readPseudonymKey(pool))
 }
 
+/** The same for filters: what the operator's own patterns find is not known here, so any name may have one. */
+export async function openAllPseudonyms(pool: Pool): Promise<Pick<Pseudonyms, 'of'>> {
+  const pseudonyms = await openPseudonyms(pool)
+  return { of: (name) => name && pseudonyms.made(name) }
+}
+
 function readWhere(text: string, before: Query = {}): Query {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
   if (name === undefined || value === undefined) {

@@ -19,7 +19,7 @@ import { Tail } from '../gateway/administration/tail.ts'
 import { exchangeBody, hitBody } from '../gateway/dialects/admin/exchange.ts'
 import { addPageOptions, moreRows, pageOf } from './arguments.ts'
 import { withDatabase } from './database.ts'
-import { addFilters, FILTER_HELP, filterOf, openPseudonyms } from './exchange-filter.ts'
+import { addFilters, FILTER_HELP, filterOf, openAllPseudonyms } from './exchange-filter.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { Reader } from '../gateway/administration/exchanges.ts'
 import type { Actor } from '../gateway/db/audit.ts'
@@ -177,7 +177,7 @@ function readLimit(text: string): number {
 }
 
 async function readerFor(pool: Pool, actor: Actor): Promise<Reader> {
-  return { actor, pseudonyms: await openPseudonyms(pool), projectId: null }
+  return { actor, pseudonyms: await openAllPseudonyms(pool), projectId: null }
 }
 
 const HEADINGS = ['WHEN', 'CALLER', 'VERSION', 'OUTCOME', 'STATUS', 'TOKENS', 'MS', 'USD', 'ID']

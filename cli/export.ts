@@ -12,7 +12,13 @@ import { recordExportOfTexts } from '../gateway/export/audit.ts'
 import { FORMATS } from '../gateway/export/format.ts'
 import { readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
-import { addFilters, FILTER_HELP, filterOf, openPseudonyms } from './exchange-filter.ts'
+import {
+  addFilters,
+  FILTER_HELP,
+  filterOf,
+  openAllPseudonyms,
+  openPseudonyms,
+} from './exchange-filter.ts'
 import type { ExchangeFilter } from '../gateway/db/exchange-fields.ts'
 import type { Pool } from '../gateway/db/pool.ts'
 import type { ExportEnd, Format } from '../gateway/export/format.ts'
@@ -62,12 +68,11 @@ export function exportCommand(deps: ExportCommandDeps): Command {
     .action((flags: ExportFlags) =>
       run(async (pool, actor) => {
         const { format, from, to, after = null, limit = null } = flags
-        const pseudonyms = await openPseudonyms(pool)
         if (flags.bodies) {
           const exported = { format, from, to, after, limit, filter: flags.where ?? {} }
-          await recordExportOfTexts(pool, actor, exported, pseudonyms)
+          await recordExportOfTexts(pool, actor, exported, await openPseudonyms(pool))
         }
-        const asked = byAnyName(filterOf(flags), pseudonyms)
+        const asked = byAnyName(filterOf(flags), await openAllPseudonyms(pool))
         const filter = { ...asked, from: from ?? asked.from, to: to ?? asked.to }
         return flags.output === '-'
           ? writeStream(pool, filter, flags, deps)

@@ -69,28 +69,29 @@ async function selectionOf(
   pseudonyms: Pick<Pseudonyms, 'made'>,
   { endUser, project }: AskedEndUser,
 ): Promise<EndUserSelection> {
+  const name = endUser.slice(0, MAX_NAME_CHARACTERS)
   const projectId = project === undefined ? null : (await getProject(pool, project)).id
-  return { names: namesOf(endUser, pseudonyms), projectId }
+  return { names: [name, pseudonyms.made(name)], projectId }
 }
 
-/** Rows have the name, or what stands for it where it may not be kept: whoever asks for one finds both. */
+/**
+ * Rows have the name, or what stands for it where it may not be kept: whoever asks for one finds both. A name that is
+ * always kept stays alone, as one value is found along its index.
+ */
 export function byAnyName(
   filter: ExchangeFilter,
-  pseudonyms: Pick<Pseudonyms, 'made'>,
+  pseudonyms: Pick<Pseudonyms, 'of'>,
 ): ExchangeFilter {
   const equal = filter.equal.map(({ field, values }) => {
     if (field.name !== 'end_user') return { field, values }
-    const names = values.flatMap<FieldValue | null>((value) =>
-      typeof value === 'string' ? namesOf(value, pseudonyms) : [value],
-    )
-    return { field, values: names }
+    const names = values.flatMap<FieldValue | null>((value) => {
+      if (typeof value !== 'string') return value
+      const name = value.slice(0, MAX_NAME_CHARACTERS)
+      return [name, pseudonyms.of(name)]
+    })
+    return { field, values: [...new Set(names)] }
   })
   return { ...filter, equal }
-}
-
-function namesOf(endUser: string, pseudonyms: Pick<Pseudonyms, 'made'>): string[] {
-  const name = endUser.slice(0, MAX_NAME_CHARACTERS)
-  return [name, pseudonyms.made(name)]
 }
 
 /** The audit log outlives what is erased, and so has the pseudonym alone. */

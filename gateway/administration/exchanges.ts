@@ -27,7 +27,7 @@ import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 export interface Reader {
   actor: Actor
   /** of end users whose names may not be kept */
-  pseudonyms: Pick<Pseudonyms, 'made'>
+  pseudonyms: Pick<Pseudonyms, 'of'>
   /** the one project that may be seen; null: all */
   projectId: string | null
 }

@@ -217,18 +217,19 @@ async function* watched(
   limits: TimeLimits,
   onOver: () => void,
 ) {
+  const close = () => new Promise<void>((kept) => exchange.close(status, true, kept))
   const announced = Number(headers['content-length'] ?? Infinity)
   let told = 0
   try {
     for await (const bytes of body) {
       limits.progressed()
       told += bytes.length
-      if (told >= announced) exchange.close(status, true)
+      if (told >= announced) await close()
       limits.hold()
       yield bytes
       limits.release()
     }
-    exchange.close(status, true)
+    await close()
   } catch (error) {
     exchange.failed(error instanceof GatewayError ? error : internalError(error))
     throw error

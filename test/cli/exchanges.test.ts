@@ -3,19 +3,24 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
+import { openPseudonyms } from '../../cli/exchange-filter.ts'
 import { exchangeRecord } from '../support/exchange-record.ts'
 import { openExchangeLog } from '../support/exchange-log.ts'
 import { startServedFolder } from '../support/served-folder.ts'
 
 test('exchanges are listed, shown and followed on the command line', async (t) => {
   const served = await startServedFolder(t)
-  const { log } = await openExchangeLog(t, await served.pool())
+  const pool = await served.pool()
+  const { log } = await openExchangeLog(t, pool)
   const slow = exchangeRecord({
     totalMs: 9000,
     prompt: [{ role: 'user', content: 'Why so slow?' }],
   })
   log.append(slow)
   log.append(exchangeRecord({ outcome: 'failed', errorCode: 'engine_lost' }))
+  const endUser = (await openPseudonyms(pool)).made('jane@example.com')
+  const hers = exchangeRecord({ endUser })
+  log.append(hers)
   await log.flush()
   const run = (...args: string[]) => served.run('exchanges', ...args)
 
@@ -23,6 +28,12 @@ test('exchanges are listed, shown and followed on the command line', async (t) =
   assert.match(listed.text, /^WHEN +CALLER/)
   assert.equal(listed.stdout.trim().split('\n').length, 2)
   assert.ok(listed.stdout.includes(slow.id))
+
+  const found = await run('list', '--where', 'end_user=jane@example.com', '--json')
+  assert.deepEqual(
+    (JSON.parse(found.stdout) as { id: string }[]).map(({ id }) => id),
+    [hers.id],
+  )
 
   const shown = JSON.parse((await run('show', slow.id)).stdout) as Record<string, unknown>
   assert.deepEqual(shown['prompt'], slow.prompt)

@@ -37,7 +37,15 @@ test('days go to a folder, and a second run goes on with those that are missing'
   assert.match(second.stdout, /^50 exchanges of 1 days .*; days that were there already: 2\.\n$/)
 
   // Another question is another answer.
-  const some = ['--where', 'caller_name=caller 1', '--from', '2026-10-07', '--format', 'csv', '--bodies']
+  const some = [
+    '--where',
+    'caller_name=caller 1',
+    '--from',
+    '2026-10-07',
+    '--format',
+    'csv',
+    '--bodies',
+  ]
   assert.match((await run('--output', output, ...some)).stdout, /^\d exchanges of 1 days are in/)
   const files = await readdir(join(output, 'exchanges/day=2026-10-07'))
   assert.deepEqual(files.sort(), ['_manifest.json', 'part-0000-g2.csv'])

@@ -135,7 +135,7 @@ test('a prompt that one target had taken up before another answered is counted o
     },
   })
   await (await post('/v1/chat/completions', { ...CHAT, stream: true })).text()
-  const { promptTokens, cachedTokens, outcome, attempts } = await log.only()
+  const { promptTokens, cachedTokens, outcome, attempts } = await log.onlyRecord()
   assert.deepEqual([outcome, attempts.length], ['failed', 2])
   assert.deepEqual([promptTokens, cachedTokens], [60, 30])
 })

@@ -102,7 +102,7 @@ const LIMITS = {
   concurrent_requests: 100,
 }
 /** at once; more of them would make each other late */
-const AT_ONCE = 6
+const AT_ONCE = 4
 
 for (const [api, wire] of WIRES) {
   test(`each fault of an upstream that speaks as ${api} is charged for what was taken, once`, async (t) => {

@@ -256,7 +256,7 @@ for (const [how, headers] of [
     const options = { model: FAR_MODEL, voice: 'alloy', input: 'Hi' }
     const answer = await client.audio.speech.create(options)
     assert.equal(digest(Buffer.from(await answer.arrayBuffer())), digest(PICTURE))
-    const { outcome, status } = await log.only()
+    const { outcome, status } = await log.onlyRecord()
     assert.deepEqual([outcome, status], ['completed', 200])
     const before = sentBefore as { bytes: number; hasEnded: boolean } | null
     assert(before, 'the row was there before the end')
