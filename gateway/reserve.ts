@@ -15,7 +15,7 @@ export async function reserve(
 ): Promise<void> {
   const { caller, exchange } = request
   if (!caller || !exchange) throw new Error('A limited route knows no caller. This is a bug.')
-  const reservation = await limits.admit(caller, need)
+  const reservation = await limits.admit(caller, need, exchange.startedMs)
   exchange.reserved(reservation)
   reply.headers(reservation.headers)
 }

@@ -60,10 +60,12 @@ export class Limits {
     return this.#options.counters.close()
   }
 
-  /** @throws GatewayError `rate_limit_exceeded` or `insufficient_quota` */
-  async admit(caller: Caller, need: Need): Promise<Reservation> {
-    const now = this.#options.now()
-    const claims = claimsOf(caller, need, now)
+  /**
+   * @param cameMs when the request came, milliseconds since 1970: the day that its row counts in pays for it
+   * @throws GatewayError `rate_limit_exceeded` or `insufficient_quota`
+   */
+  async admit(caller: Caller, need: Need, cameMs = this.#options.now()): Promise<Reservation> {
+    const claims = claimsOf(caller, need, cameMs)
     if (claims.length === 0) return this.#reserve(claims, null, {})
     const { standings, refusal, hold } = await this.#options.counters.take(claims)
     if (refusal) {

@@ -95,9 +95,9 @@ export async function startLimits(
 /** What is settled is in the table at once. */
 function bookInto(spend: SpendBook, limits: Limits, now: () => number): Limits['admit'] {
   const admit = limits.admit.bind(limits)
-  return async (caller, need) => {
-    const at = new Date(now())
-    const { headers, settle, release } = await admit(caller, need)
+  return async (caller, need, cameMs = now()) => {
+    const at = new Date(cameMs)
+    const { headers, settle, release } = await admit(caller, need, cameMs)
     return {
       headers,
       release,

@@ -172,6 +172,19 @@ test('a daily budget in dollars ends a day, and the next one begins anew', async
   await refusalOf(limits, caller, asked)
 })
 
+test('a request that comes before midnight and is looked at behind it is paid for by the day that its row is in', async (t) => {
+  const time = clock()
+  const { limits } = await startLimits(t, { now: time.read })
+  const caller = callerWith({ dailyTokens: 100 })
+  const cameMs = Date.UTC(2026, 2, 30, 23, 59, 59, 999)
+  time.now = cameMs + 5
+  const asked = need({ prompt: 10, maxTokens: 70 })
+  const before = await limits.admit(caller, asked, cameMs)
+  await limits.admit(caller, asked)
+  before.settle(used(10, 70), 0)
+  await assert.rejects(limits.admit(caller, asked, cameMs), { code: 'insufficient_quota' })
+})
+
 test('a monthly budget in tokens counts all days of the month', async (t) => {
   const time = clock()
   const { limits } = await startLimits(t, { now: time.read })
