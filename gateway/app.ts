@@ -63,6 +63,7 @@ import type { Privacy } from './privacy/privacy.ts'
 import type { Router } from './routing/router.ts'
 import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
+import type { Traces } from './traces/traces.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
 import type { DeclaredDeps } from './routes/declared.ts'
 import type { Routes, Target } from './routing/route.ts'
@@ -109,6 +110,8 @@ export interface AppDeps {
   cache: ResponseCache
   /** who takes what names no model, such as files; absent: nobody */
   defaultTarget?: () => Target | null
+  /** absent: requests are not traced */
+  traces?: Traces | null
   /** filled with the exchanges that have not closed */
   openExchanges?: Set<Exchange>
   /** between signs of life on streams; absent: the usual time */
@@ -131,7 +134,7 @@ const monotonicNow = () => performance.timeOrigin + performance.now()
 
 export async function buildApp(deps: AppDeps): Promise<App> {
   const { settings, routes, callers, pool, exchangeLog, responses, readiness, metrics } = deps
-  const { admission, limits, cache, privacy } = deps
+  const { admission, limits, cache, privacy, traces = null } = deps
   const { router, now = monotonicNow, newId = randomUUIDv7, openExchanges: open = new Set() } = deps
 
   const app: App = fastify({
@@ -206,7 +209,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
 
   app.register((answers: App, _options, done) => {
-    recordExchanges(answers, { exchangeLog, privacy, recent, metrics, open, now })
+    recordExchanges(answers, { exchangeLog, privacy, recent, metrics, traces, open, now })
     if (settings.refusesUnlogged) refuseUnlogged(answers, exchangeLog)
     refuseWhileDraining(answers, readiness)
     authenticate(answers, identities)

@@ -14,6 +14,7 @@ import type { GatewayError } from './errors.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
 import type { Consumption } from './limits/price.ts'
 import type { Attempt, Price, Target } from './routing/route.ts'
+import type { RequestTrace } from './traces/traces.ts'
 import type { Timings } from '../runtime/protocol.ts'
 
 /** What was taken from the caller's limits for it. */
@@ -42,6 +43,8 @@ export class Exchange {
   readonly startedMs: number
   readonly #now: () => number
   readonly #onClosed: OnClosed
+  /** null: nobody follows it */
+  #trace: RequestTrace | null = null
   readonly #abort = new AbortController()
   readonly #record: ExchangeRecord
   #error: GatewayError | null = null
@@ -73,6 +76,10 @@ export class Exchange {
     return this.#abort.signal
   }
 
+  tracedBy(trace: RequestTrace) {
+    this.#trace = trace
+  }
+
   calledBy(caller: Caller) {
     this.#bodies = caller.bodies
     this.#record.callerId = caller.id
@@ -97,8 +104,12 @@ export class Exchange {
     this.#estimatePrompt = estimate
   }
 
-  /** A target is being asked; it is the one that answers, unless another is asked later. */
-  asking(model: string, { version, upstream, price }: Target) {
+  /**
+   * A target is being asked; it is the one that answers, unless another is asked later.
+   * @returns headers that tell it of the request's trace; none where there is no trace
+   */
+  asking(model: string, target: Target): Record<string, string> | undefined {
+    const { version, upstream, price } = target
     const record = this.#record
     record.model = model
     record.version = version
@@ -109,6 +120,7 @@ export class Exchange {
     record.queueMs = null
     this.#price = price
     this.#askedMs = this.#now()
+    return this.#trace?.asking(model, target, this.#askedMs)
   }
 
   /** Its caller may read it back, if it completes. */
@@ -118,6 +130,7 @@ export class Exchange {
 
   attempted(attempt: Attempt) {
     this.#record.attempts.push(attempt)
+    this.#trace?.attempted(attempt)
   }
 
   /** whom the caller asked for */
@@ -253,6 +266,7 @@ export class Exchange {
     if (record.outcome !== 'completed') record.isStored = false
     this.#reservation?.settle(record, record.costUsd ?? 0)
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
+    this.#trace?.closed(record)
     this.#onClosed(record, kept)
   }
 

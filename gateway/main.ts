@@ -46,6 +46,7 @@ import { NO_LIBRARY, StoredRoutes } from './routing/routes.ts'
 import { connectRedis } from './redis.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { Keyring } from './secrets.ts'
+import { openTraces } from './traces/open.ts'
 import { ModelStore } from '../models/store.ts'
 import { createRuntimeClient } from '../runtime/client.ts'
 import type { AdminKey } from './admin-key.ts'
@@ -203,6 +204,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exports: scheduledExport,
   })
   started.defer(() => metrics.close())
+  const traces = await openTraces(settings, release, logger)
+  if (traces) started.defer(() => traces.close())
   const app = await buildApp({
     settings: {
       release,
@@ -234,6 +237,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     cache,
     openExchanges,
+    traces,
     logger,
   })
   const answers = new OpenAnswers(app.server)

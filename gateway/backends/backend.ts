@@ -109,6 +109,8 @@ export interface Asking {
   /** a local version's full id, or the model's name at an upstream */
   version: string
   signal: AbortSignal
+  /** further ones, for a target that is reached over HTTP: the request's trace */
+  headers?: Record<string, string> | undefined
 }
 
 export interface Backend {

@@ -13,6 +13,7 @@ import type { RecentExchanges } from '../feedback/recent-exchanges.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Privacy } from '../privacy/privacy.ts'
+import type { Traces } from '../traces/traces.ts'
 import type { App } from '../request.ts'
 
 export interface ExchangeLog {
@@ -26,6 +27,8 @@ export interface ExchangeDeps {
   privacy: Pick<Privacy, 'kept'>
   recent: Pick<RecentExchanges, 'remember'>
   metrics: Metrics
+  /** null: requests are not traced */
+  traces: Traces | null
   /** those that have not closed */
   open: Set<Exchange>
   /** milliseconds since 1970, monotonic */
@@ -33,7 +36,7 @@ export interface ExchangeDeps {
 }
 
 export function recordExchanges(app: App, deps: ExchangeDeps) {
-  const { exchangeLog, privacy, recent, metrics, open, now } = deps
+  const { exchangeLog, privacy, recent, metrics, traces, open, now } = deps
   const onDropped = metrics.strangerDropped.bind(metrics)
   const strangers = new Strangers({ logger: app.log, onDropped, now })
 
@@ -54,6 +57,11 @@ export function recordExchanges(app: App, deps: ExchangeDeps) {
         kept()
       }
     })
+    if (traces) {
+      const { method, headers } = request
+      const { startedMs } = exchange
+      exchange.tracedBy(traces.begin({ method, route, headers, startedMs }))
+    }
     request.exchange = exchange
     open.add(exchange)
     metrics.opened()

@@ -152,7 +152,7 @@ async function passOn(
 
   const outer = AbortSignal.any([exchange.signal, tooLarge.signal])
   const ask = async (target: Target) => {
-    exchange.asking(name, target)
+    const traceHeaders = exchange.asking(name, target)
     const { version, upstream, timeouts, backend } = target
     const startedMs = performance.now()
     const attempted = (error: GatewayError | null) => {
@@ -166,7 +166,7 @@ async function passOn(
     const attempt = (limits = new TimeLimits({ stallMs, totalMs }, outer))
     const asks = body.model === null ? null : target.asks
     try {
-      const passed = passedRequest(request, route, body.bodyFor(asks))
+      const passed = passedRequest(request, route, body.bodyFor(asks), traceHeaders)
       const answer = await backend.pass(passed, asks, attempt.signal)
       attempted(null)
       return { answer, attempt, target }
@@ -283,6 +283,7 @@ function passedRequest(
   { method, headers, params, url }: FastifyRequest,
   { path }: PassedRoute,
   body: PassedRequest['body'],
+  traceHeaders: Record<string, string> = {},
 ): PassedRequest {
   const { id = '' } = params as { id?: string }
   const [, query = ''] = url.split('?', 2)
@@ -290,5 +291,11 @@ function passedRequest(
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value === 'string') given[name] = value
   }
-  return { method, path: path.replace(':id', id), query, headers: given, body }
+  return {
+    method,
+    path: path.replace(':id', id),
+    query,
+    headers: { ...given, ...traceHeaders },
+    body,
+  }
 }

@@ -17,8 +17,8 @@ export interface RouteOptions {
   signal: AbortSignal
   /** requests of one key stay on one target; null: wherever there is room */
   stickyKey: string | null
-  /** a target is about to be asked */
-  onAsk: (target: Target) => void
+  /** a target is about to be asked; @returns headers that tell it of the request's trace */
+  onAsk: (target: Target) => Record<string, string> | undefined
   /** it failed, or its first delta came */
   onAttempt: (attempt: Attempt) => void
 }
@@ -53,6 +53,7 @@ export class Router {
         for await (const event of backend.answer(question, {
           version: asks,
           signal: attempt.signal,
+          headers: attempt.headers,
         })) {
           if (event.type !== 'started') {
             if (attempt.progressed()) yield { type: 'routed', target }
@@ -86,7 +87,11 @@ export class Router {
       try {
         const { backend, asks } = target
         if (!backend.embed) throw cantEmbed(route)
-        const embeddings = await backend.embed(question, { version: asks, signal: attempt.signal })
+        const embeddings = await backend.embed(question, {
+          version: asks,
+          signal: attempt.signal,
+          headers: attempt.headers,
+        })
         attempt.progressed()
         attempt.ended()
         return { ...embeddings, target }
@@ -117,6 +122,7 @@ class Attempting {
   readonly #startedMs = performance.now()
   #isDecided = false
   hasBegun = false
+  readonly headers: Record<string, string> | undefined
 
   constructor(target: Target, healths: TargetHealths, options: RouteOptions, isStreamed: boolean) {
     this.#target = target
@@ -127,7 +133,7 @@ class Attempting {
     // What comes whole comes late: its first delta is its last.
     const { totalMs } = target.timeouts
     this.#limits = new TimeLimits(isStreamed ? target.timeouts : { totalMs }, options.signal)
-    options.onAsk(target)
+    this.headers = options.onAsk(target)
   }
 
   get signal(): AbortSignal {

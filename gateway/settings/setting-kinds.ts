@@ -67,6 +67,23 @@ export function oneOf<Value extends string>({
   }
 }
 
+/** As OpenTelemetry writes headers: `name=value,name=value`, values percent-encoded. */
+export function readHeaderList(given: string): Record<string, string> | undefined {
+  const pairs = given.split(',').map((part) => /^\s*([A-Za-z0-9_-]+)\s*=\s*(\S+)\s*$/.exec(part))
+  try {
+    return Object.fromEntries(
+      pairs.map((pair) => [pair![1]!.toLowerCase(), decodeURIComponent(pair![2]!)]),
+    )
+  } catch {
+    return undefined
+  }
+}
+
+export function readShare(given: string): number | undefined {
+  const share = /^\d(\.\d{1,6})?$/.test(given) ? Number(given) : Number.NaN
+  return share >= 0 && share <= 1 ? share : undefined
+}
+
 /** null: none */
 export function readDefaultModel(given: string): string | null | undefined {
   if (given === 'none') return null

@@ -59,12 +59,12 @@ export class AnthropicUpstream implements Backend {
     this.#defaultMaxTokens = defaultMaxTokens ?? DEFAULT_MAX_TOKENS
   }
 
-  async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
+  async *answer(question: Question, { version, ...asking }: Asking): AsyncGenerator<AnswerEvent> {
     const body = writeMessagesBody(question, version, this.#defaultMaxTokens)
     let response: UpstreamResponse | null = null
     try {
-      const headers = this.#headersFor(question)
-      response = await this.#http.post('/messages', body, { signal, headers })
+      const headers = { ...this.#headersFor(question), ...asking.headers }
+      response = await this.#http.post('/messages', body, { signal: asking.signal, headers })
       if (response.status !== 200) throw await this.#refusal(response, question.promptParam)
       const reader = new MessageReader(question)
       if (await isEventStream(response, question.isStreamed)) {
@@ -81,7 +81,7 @@ export class AnthropicUpstream implements Backend {
       if (!reader.isWhole) throw response.cut('ended its answer without its last event')
       response.release()
     } catch (error) {
-      throw asThrown(error, signal)
+      throw asThrown(error, asking.signal)
     } finally {
       response?.close()
     }

@@ -25,6 +25,7 @@ import type {
   Embeddings,
   Question,
 } from '../backend.ts'
+import type { RequestOptions } from './http.ts'
 import type { UpstreamResponse } from './http-response.ts'
 import type { Fields } from './wire-fields.ts'
 
@@ -55,29 +56,29 @@ export class GeminiUpstream implements Backend {
     this.#http = new UpstreamHttp({ ...rest, baseUrl, headers: { ...key, ...headers } })
   }
 
-  async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
+  async *answer(question: Question, { version, ...asking }: Asking): AsyncGenerator<AnswerEvent> {
     const body = writeGenerateBody(question, version)
     const reader = new ChunkReader(question)
     const method = question.isStreamed ? 'streamGenerateContent?alt=sse' : 'generateContent'
     const path = `/${resourceOf(version)}:${method}`
     let response: UpstreamResponse | null = null
     try {
-      response = await this.#post(path, body, signal, question.promptParam)
+      response = await this.#post(path, body, asking, question.promptParam)
       yield* this.#read(response, reader, question)
       if (!reader.isWhole) throw response.cut('ended its answer without saying why')
       response.release()
       yield reader.end()
     } catch (error) {
-      throw asThrown(error, signal)
+      throw asThrown(error, asking.signal)
     } finally {
       response?.close()
     }
   }
 
-  async countTokens(chat: Chat, { version, signal }: Asking): Promise<number> {
+  async countTokens(chat: Chat, { version, ...asking }: Asking): Promise<number> {
     const resource = resourceOf(version)
     const body = writeCountBody(chat, resource)
-    const counted = await this.#call(`/${resource}:countTokens`, body, signal, chat.promptParam)
+    const counted = await this.#call(`/${resource}:countTokens`, body, asking, chat.promptParam)
     const tokens = countOf(fieldsOf(counted)['totalTokens'])
     if (tokens !== undefined) return tokens
     throw new GatewayError('upstream_malformed', 'The upstream counted no tokens.')
@@ -86,7 +87,7 @@ export class GeminiUpstream implements Backend {
   /** Nobody tells how many tokens they were: they are estimated. */
   async embed(
     { inputs, dimensions, extra }: EmbeddingQuestion,
-    { version, signal }: Asking,
+    { version, ...asking }: Asking,
   ): Promise<Embeddings> {
     refuseExtra(extra)
     const resource = resourceOf(version)
@@ -103,7 +104,7 @@ export class GeminiUpstream implements Backend {
     const vectors: Float32Array[] = []
     for (let at = 0; at < requests.length; at += MAX_BATCH) {
       const batch = { requests: requests.slice(at, at + MAX_BATCH) }
-      const embedded = await this.#call(path, batch, signal, 'input')
+      const embedded = await this.#call(path, batch, asking, 'input')
       for (const { values } of listOf(fieldsOf(embedded)['embeddings'])) {
         vectors.push(Float32Array.from(Array.isArray(values) ? (values as number[]) : []))
       }
@@ -166,20 +167,20 @@ export class GeminiUpstream implements Backend {
   }
 
   /** A request whose answer is one JSON value. */
-  async #call(path: string, body: Fields, signal: AbortSignal, promptParam: string) {
+  async #call(path: string, body: Fields, asking: RequestOptions, promptParam: string) {
     let response: UpstreamResponse | null = null
     try {
-      response = await this.#post(path, body, signal, promptParam)
+      response = await this.#post(path, body, asking, promptParam)
       return await response.json()
     } catch (error) {
-      throw asThrown(error, signal)
+      throw asThrown(error, asking.signal)
     } finally {
       response?.close()
     }
   }
 
-  async #post(path: string, body: Fields, signal: AbortSignal, promptParam: string) {
-    const response = await this.#http.post(path, body, { signal })
+  async #post(path: string, body: Fields, asking: RequestOptions, promptParam: string) {
+    const response = await this.#http.post(path, body, asking)
     if (response.status === 200) return response
     throw this.#refused(await response.text(), response, promptParam)
   }

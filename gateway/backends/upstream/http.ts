@@ -31,7 +31,7 @@ export interface UpstreamHttpOptions {
 
 export interface RequestOptions {
   signal: AbortSignal
-  headers?: Record<string, string>
+  headers?: Record<string, string> | undefined
 }
 
 const CONNECT_MS = 5_000

@@ -70,7 +70,10 @@ export class OpenAIUpstream implements Backend {
     }
   }
 
-  async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
+  async *answer(
+    question: Question,
+    { version, signal, headers }: Asking,
+  ): AsyncGenerator<AnswerEvent> {
     const isChat = question.kind === 'chat'
     const path = this.#address.pathOf(isChat ? '/chat/completions' : '/completions', version)
     const body = isChat
@@ -78,7 +81,7 @@ export class OpenAIUpstream implements Backend {
       : completionBody(question, version, this.#wire)
     let response: UpstreamResponse | null = null
     try {
-      response = await this.#http.post(path, body, { signal })
+      response = await this.#http.post(path, body, { signal, headers })
       if (response.status !== 200) throw await refusalOf(response, this.#http, question.promptParam)
       const reader = new AnswerReader(question)
       const events: AnswerEvent[] = []
@@ -109,11 +112,14 @@ export class OpenAIUpstream implements Backend {
     }
   }
 
-  async embed(question: EmbeddingQuestion, { version, signal }: Asking): Promise<Embeddings> {
+  async embed(
+    question: EmbeddingQuestion,
+    { version, signal, headers }: Asking,
+  ): Promise<Embeddings> {
     const path = this.#address.pathOf('/embeddings', version)
     const body = embeddingBody(question, version)
     try {
-      const response = await this.#http.post(path, body, { signal })
+      const response = await this.#http.post(path, body, { signal, headers })
       if (response.status !== 200) throw await refusalOf(response, this.#http, 'input')
       return readEmbeddings(await response.json(), question, (what, text) =>
         response.malformed(what, text),

@@ -70,7 +70,7 @@ test('pauses grow, and are drawn so that whoever failed together does not come b
     await assert.rejects(
       async () => {
         const router = new Router({ random: () => random })
-        const options = { stickyKey: null, onAsk: () => {}, onAttempt: () => {} }
+        const options = { stickyKey: null, onAsk: () => undefined, onAttempt: () => {} }
         const signal = new AbortController().signal
         for await (const _event of router.answer(route, QUESTION, { ...options, signal }));
       },

@@ -21,7 +21,7 @@ async function ask(route: Route, { router, signal, stickyKey }: Asked = {}) {
   const routed = (router ?? new Router({ random: () => 0 })).answer(route, QUESTION, {
     signal: signal ?? new AbortController().signal,
     stickyKey: stickyKey ?? null,
-    onAsk: () => {},
+    onAsk: () => undefined,
     onAttempt: (attempt) => attempts.push(attempt),
   })
   let error: unknown = null
@@ -37,7 +37,7 @@ async function ask(route: Route, { router, signal, stickyKey }: Asked = {}) {
 const OPTIONS = {
   signal: new AbortController().signal,
   stickyKey: null,
-  onAsk: () => {},
+  onAsk: () => undefined,
   onAttempt: () => {},
 }
 

@@ -21,6 +21,9 @@ const REQUEST_HEADERS = [
   'idempotency-key',
   'openai-beta',
   'range',
+  // of whoever follows the request
+  'traceparent',
+  'tracestate',
 ]
 /** of the upstream's; its limits and its account are not the client's */
 const ANSWER_HEADERS = [
