@@ -95,7 +95,8 @@ export async function startLimits(
 /** What is settled is in the table at once. */
 function bookInto(spend: SpendBook, limits: Limits, now: () => number): Limits['admit'] {
   const admit = limits.admit.bind(limits)
-  return async (caller, need, cameMs = now()) => {
+  return async (caller, need, came) => {
+    const cameMs = came ?? now()
     const at = new Date(cameMs)
     const { headers, settle, release } = await admit(caller, need, cameMs)
     return {
