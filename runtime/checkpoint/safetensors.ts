@@ -1,4 +1,4 @@
-// Tensors of a folder with safetensors: one file, or shards that an index names.
+// Tensors of a folder with safetensors: one file, or shards that an index names; or of one file by its path.
 //
 // The shards' headers are all read at once (they are small), so that a missing or cut-off shard is
 // found before anything is converted; values are read one tensor at a time.
@@ -50,6 +50,21 @@ export async function openSafetensors(folder: string): Promise<TensorSource> {
     return source(folder, located, files)
   } catch (error) {
     await Promise.all(files.map((file) => file.close()))
+    throw error
+  }
+}
+
+/** @throws CheckpointError where the file is missing, damaged or cut off */
+export async function openSafetensorsFile(path: string): Promise<TensorSource> {
+  const file = await CheckpointFile.open(path)
+  try {
+    const located = new Map<string, Located>()
+    for (const [name, entry] of await readSafetensorsHeader(file)) {
+      located.set(name, { ...entry, file })
+    }
+    return source(path, located, [file])
+  } catch (error) {
+    await file.close()
     throw error
   }
 }
