@@ -9,8 +9,9 @@ import { readRegistry } from '../models/registry.ts'
 import { defaultName, parseSource } from '../models/sources.ts'
 import { sourceSettings } from '../models/sources/fetched.ts'
 import type { ModelStore } from '../models/store.ts'
+import { readBase } from './adapter-base.ts'
 import { importModel } from './importer.ts'
-import type { ImporterDeps } from './importer.ts'
+import type { ImporterDeps, WantedImport } from './importer.ts'
 import { runInterruptible } from './interruptible.ts'
 import { openStore } from './model-listing.ts'
 import type { ModelsCommandDeps } from './models.ts'
@@ -21,6 +22,7 @@ export interface ImportOptions {
   name?: string
   precision: Precision
   force?: boolean
+  base?: string
   progress?: ProgressMode
 }
 
@@ -47,7 +49,10 @@ export async function importCommand(
       licence: registered?.licence ?? null,
       sources: registered?.sources ?? (source ? [{ source, pins: {} }] : []),
     }
-    const bringing = bringer(deps, store, reporter, signal, options.precision, options.force)
+    const base =
+      options.base === undefined ? null : await readBase(options.base, { store, registry })
+    const { precision, force: isForced = false } = options
+    const bringing = bringer(deps, store, reporter, signal, { precision, isForced, base })
     tell(reporter, await ensureModel(wanted, { ...bringing, registry }, { isRenewed: true }))
   })
 }
@@ -62,7 +67,9 @@ export async function ensureCommand(
   await runInterruptible(reporter, deps, async (signal) => {
     const registry = await readRegistry()
     const wanted = await readWanted(text, { store, registry })
-    const bringing = bringer(deps, store, reporter, signal, options.precision)
+    const { precision } = options
+    const how = { precision, isForced: false, base: null }
+    const bringing = bringer(deps, store, reporter, signal, how)
     const ensured = await ensureModel(wanted, { ...bringing, registry }, options)
     if (ensured.how === 'substituted') {
       reporter.note(
@@ -80,8 +87,7 @@ function bringer(
   store: ModelStore,
   reporter: Reporter,
   signal: AbortSignal,
-  precision: Precision,
-  isForced = false,
+  how: Pick<WantedImport, 'precision' | 'isForced' | 'base'>,
 ): Omit<EnsureDeps, 'registry'> {
   const importer: ImporterDeps = {
     store,
@@ -95,7 +101,7 @@ function bringer(
     store,
     signal,
     onGivenUp: ({ source, reason }) => reporter.note(`Given up: ${source}: ${reason}`),
-    bring: (wanted) => importModel({ ...wanted, precision, isForced }, importer),
+    bring: (wanted) => importModel({ ...wanted, ...how }, importer),
   }
 }
 

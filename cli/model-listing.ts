@@ -1,6 +1,7 @@
 // What `headrace models list, show, verify` and `remove` print.
 
 import { verifyVersion } from '../models/checksums.ts'
+import type { Manifest } from '../models/manifest.ts'
 import { ModelStore } from '../models/store.ts'
 import type { StoredVersion } from '../models/store.ts'
 import { runInterruptible } from './interruptible.ts'
@@ -91,6 +92,7 @@ function factsOf({ id, folder, manifest }: StoredVersion): string[][] {
     ['source', source.reference],
     ['revision', source.revision ?? '-'],
     ['sha256', source.sha256],
+    ...adapterFacts(manifest),
     ['licence', manifest.licence ?? 'the source names none'],
     ['family', architecture.family],
     ['parameters', parameters(manifest.parameters)],
@@ -104,6 +106,16 @@ function factsOf({ id, folder, manifest }: StoredVersion): string[][] {
     ['KV cache', graph.kvType],
     ['imported', manifest.created],
     ...Object.entries(manifest.files).map(([name, { bytes }]) => [name, size(bytes)]),
+  ]
+}
+
+function adapterFacts({ adapter }: Manifest): string[][] {
+  if (!adapter) return []
+  const { rank, alpha, modules, base } = adapter
+  return [
+    ['adapter', `rank ${rank}, alpha ${alpha}, of ${modules.join(', ')}; ${adapter.form}`],
+    ['base', base.version ?? base.source.reference],
+    ['base sha256', base.source.sha256],
   ]
 }
 

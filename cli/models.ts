@@ -35,7 +35,8 @@ A source is
 
 Example:
   headrace models import ./my-finetune --name support-chat
-  headrace models import hf:org/repo@main --precision int4`
+  headrace models import hf:org/repo@main --precision int4
+  headrace models import ./my-adapter --base smollm2-135m-instruct --name support-chat`
 
 export function modelsCommand(deps: ModelsCommandDeps): Command {
   const models = new Command('models').description('bring models here, look at them, check them')
@@ -46,6 +47,10 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .addArgument(new Argument('<source>', 'where the checkpoint is').argParser(checkSource))
     .addOption(new Option('--name <name>', 'the name to keep it under').argParser(checkName))
     .addOption(precisionOption(deps.precision))
+    .option(
+      '--base <model>',
+      'the source is a LoRA adapter (PEFT): merge it into this model or source',
+    )
     .option('--force', 'import it also where the same content is there at this precision')
     .addOption(progressOption())
     .addHelpText('after', SOURCE_HELP)

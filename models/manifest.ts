@@ -110,6 +110,8 @@ export interface Manifest {
   /** Jinja source; null where the model has none (only completions can be served) */
   chatTemplate: string | null
   sampling: SamplingDefaults
+  /** absent: the checkpoint was a model of its own; `source` is the adapter's own otherwise */
+  adapter?: AdapterRecord
   graph: {
     file: string
     dataFile: string
@@ -120,6 +122,21 @@ export interface Manifest {
   }
   /** every other file of the folder */
   files: Record<string, { sha256: string; bytes: number }>
+}
+
+/** The LoRA adapter in a version, where it has one, and what that was trained on. */
+export interface AdapterRecord {
+  /** merged: into the weights of this version */
+  form: 'merged'
+  rank: number
+  alpha: number
+  /** adapted modules by the last part of their names */
+  modules: string[]
+  base: {
+    /** `model@version` where it was a version of the library */
+    version: string | null
+    source: ManifestSource
+  }
 }
 
 /** A manifest before the store has numbered, dated and hashed it. */
@@ -171,17 +188,27 @@ const ArchitectureSchema = Type.Object({
   slidingWindow: nullable(Count),
 })
 
+const SourceSchema = Type.Object({
+  kind: Type.Enum(['folder', 'gguf', 'hf', 'pip', 'bundled']),
+  reference: Type.String(),
+  revision: nullable(Type.String()),
+  sha256: Sha256,
+})
+
+const AdapterSchema = Type.Object({
+  form: Type.Enum(['merged']),
+  rank: Count,
+  alpha: Type.Number({ exclusiveMinimum: 0 }),
+  modules: Type.Array(Type.String()),
+  base: Type.Object({ version: nullable(Type.String()), source: SourceSchema }),
+})
+
 const ManifestSchema = Type.Object({
   format: Type.Literal(MANIFEST_FORMAT),
   model: Type.String({ pattern: MODEL_NAME.source }),
   version: Type.String({ pattern: VERSION_NUMBER.source }),
   created: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T[0-9:.]+Z$' }),
-  source: Type.Object({
-    kind: Type.Enum(['folder', 'gguf', 'hf', 'pip', 'bundled']),
-    reference: Type.String(),
-    revision: nullable(Type.String()),
-    sha256: Sha256,
-  }),
+  source: SourceSchema,
   licence: nullable(Type.String()),
   architecture: ArchitectureSchema,
   parameters: Count,
@@ -201,6 +228,7 @@ const ManifestSchema = Type.Object({
     minP: Type.Optional(Type.Number()),
     repetitionPenalty: Type.Optional(Type.Number()),
   }),
+  adapter: Type.Optional(AdapterSchema),
   graph: Type.Object({
     file: FileName,
     dataFile: FileName,

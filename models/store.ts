@@ -115,15 +115,22 @@ export class ModelStore {
     throw new StoreError(`There is no model ${model}; ${known}`)
   }
 
-  /** The version of a model that was made of the same content at the same precision. */
+  /**
+   * The version of a model that was made of the same content at the same precision.
+   * @param baseSha256 of the base's source, where the content is an adapter
+   */
   async findSame(
     model: string,
     sourceSha256: string,
     precision: Precision,
+    baseSha256: string | null = null,
   ): Promise<StoredVersion | null> {
     const versions = await this.listVersions(model)
     const same = versions.find(
-      ({ manifest }) => manifest.source.sha256 === sourceSha256 && manifest.precision === precision,
+      ({ manifest }) =>
+        manifest.source.sha256 === sourceSha256 &&
+        manifest.precision === precision &&
+        (manifest.adapter?.base.source.sha256 ?? null) === baseSha256,
     )
     return same ?? null
   }

@@ -8,18 +8,23 @@ import { statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { MANIFEST_FORMAT } from '../models/manifest.ts'
-import type { ManifestDraft, ManifestSource, Precision } from '../models/manifest.ts'
+import type { AdapterRecord, ManifestDraft, ManifestSource, Precision } from '../models/manifest.ts'
+import { openAdapter } from './checkpoint/adapter.ts'
 import type { Checkpoint } from './checkpoint/checkpoint.ts'
+import { mergeAdapter } from './checkpoint/merged.ts'
 import { openCheckpoint } from './checkpoint/open.ts'
 import { writeDecoder } from './graph/export.ts'
 
 export interface ImportRequest {
   /** the checkpoint: a Hugging Face folder or a .gguf file */
   path: string
+  /** merged into the checkpoint: a PEFT folder, and what the checkpoint is then called in the manifest */
+  adapter?: { path: string; base: AdapterRecord['base'] }
   /** an empty folder to make the version in */
   folder: string
   model: string
   precision: Precision
+  /** of the adapter, where there is one */
   source: ManifestSource
   /** used where the checkpoint itself names none */
   licence: string | null
@@ -45,7 +50,7 @@ const LEFT_FREE_BYTES = 64 * 2 ** 20
  */
 export async function importVersion(request: ImportRequest): Promise<ManifestDraft> {
   const { folder, precision, threads, signal, onProgress } = request
-  const checkpoint = await openCheckpoint(request.path)
+  const { checkpoint, adapter } = await openMerged(request)
   try {
     signal?.throwIfAborted()
     await ensureRoom(folder, checkpoint, precision)
@@ -75,6 +80,7 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
       },
       chatTemplate: tokenizer.chatTemplate,
       sampling: tokenizer.sampling,
+      ...(adapter && { adapter }),
       graph: {
         file: graph.file,
         dataFile: graph.dataFile,
@@ -84,6 +90,27 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
     }
   } finally {
     await checkpoint.close()
+  }
+}
+
+/** The checkpoint, with the adapter in it where the request names one. */
+async function openMerged({
+  path,
+  adapter,
+}: ImportRequest): Promise<{ checkpoint: Checkpoint; adapter?: AdapterRecord }> {
+  const checkpoint = await openCheckpoint(path)
+  if (!adapter) return { checkpoint }
+  try {
+    const opened = await openAdapter(adapter.path, checkpoint)
+    const { modules, config } = opened
+    const { rank, alpha } = config
+    return {
+      checkpoint: mergeAdapter(checkpoint, opened),
+      adapter: { form: 'merged', rank, alpha, modules, base: adapter.base },
+    }
+  } catch (error) {
+    await checkpoint.close()
+    throw error
   }
 }
 

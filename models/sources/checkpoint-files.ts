@@ -1,7 +1,7 @@
 // Picks the files that make a checkpoint out of everything that a repository, a package or a folder holds.
 //
-// A checkpoint is one .gguf file, or a folder with config.json and safetensors. Weights in pickles (.bin, .pt) are never
-// taken: reading one runs code.
+// A checkpoint is one .gguf file, or a folder with config.json and safetensors; an adapter (adapter-files.ts) is not one.
+// Weights in pickles (.bin, .pt) are never taken: reading one runs code.
 //
 // Knows: file names. Does not know: where the files are, what is in them.
 
@@ -24,7 +24,8 @@ const SHARD = /^model-\d+-of-\d+\.safetensors$/
 const GGUF_SHARD = /-\d{5}-of-\d{5}\.gguf$/
 const BESIDE =
   /^(config\.json|generation_config\.json|tokenizer[^/]*\.json|chat_template[^/]*|special_tokens_map\.json)$/
-const DOCUMENT = /^(README\.md|LICEN[CS]E(\.\w+)?)$/i
+export const DOCUMENT = /^(README\.md|LICEN[CS]E(\.\w+)?)$/i
+const ADAPTER_CONFIG = 'adapter_config.json'
 const PICKLE = /\.(bin|pt|pth|ckpt)$/
 
 /**
@@ -92,6 +93,7 @@ function weightsIn(paths: string[], folder: string): string[] {
   const weights = paths.filter(
     (path) =>
       posix.dirname(path) === folder &&
+      !posix.basename(path).startsWith('adapter_') &&
       (path.endsWith('.safetensors') || path.endsWith('.safetensors.index.json')),
   )
   const named = (test: (name: string) => boolean) =>
@@ -108,6 +110,9 @@ function matches(path: string, wanted: string): boolean {
 
 function whyNone(paths: string[]): string {
   const supported = 'a .gguf file, or config.json with safetensors'
+  if (paths.some((path) => posix.basename(path) === ADAPTER_CONFIG)) {
+    return 'holds a LoRA adapter and no model of its own; name the model that it is for with --base'
+  }
   const pickle = paths.find((path) => PICKLE.test(path))
   if (pickle) {
     return `holds its weights as ${pickle}, which can't be read without running code; supported is ${supported}`

@@ -19,10 +19,15 @@ export interface FetchProgress {
   totalBytes: number | null
 }
 
+/** adapter: a PEFT folder, adapter_config.json and adapter_model.safetensors */
+export type SourceContent = 'checkpoint' | 'adapter'
+
 export interface FetchOptions {
   /** where downloads are kept; what was fetched once is not fetched again */
   cacheDir: string
   settings: SourceSettings
+  /** what is to be found there; a checkpoint where nothing is said */
+  content?: SourceContent
   /** name of a fetched file → the sha256 that it must have */
   pins?: Record<string, string>
   signal?: AbortSignal

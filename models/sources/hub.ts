@@ -14,7 +14,7 @@ import type { ListFileEntry } from '@huggingface/hub'
 
 import type { HubSource } from '../sources.ts'
 import { claimWorkFolder, createWorkFolder, namesIn } from '../work-folders.ts'
-import { pickCheckpoint } from './checkpoint-files.ts'
+import { pickFiles } from './adapter-files.ts'
 import { ensureRoom } from './disk-space.ts'
 import { downloadFile } from './download.ts'
 import { SourceError } from './fetched.ts'
@@ -33,7 +33,7 @@ export async function fetchFromHub(
   const home = join(options.cacheDir, 'hub', source.repo.replaceAll('/', '--'))
   // A commit never changes: what is here needs no network.
   const cached = COMMIT.test(source.revision)
-    ? join(home, folderName(source, source.revision))
+    ? join(home, folderName(source, source.revision, options))
     : null
   if (cached !== null && (await namesIn(cached)).length > 0) {
     return fetched(source, source.revision, cached, options)
@@ -42,7 +42,7 @@ export async function fetchFromHub(
   try {
     options.onProgress?.({ phase: 'resolve', item: source.reference, bytes: 0, totalBytes: null })
     const commit = await resolveCommit(http, source, options)
-    const folder = join(home, folderName(source, commit))
+    const folder = join(home, folderName(source, commit, options))
     if ((await namesIn(folder)).length === 0) {
       await download(http, source, commit, home, options)
     }
@@ -63,8 +63,9 @@ async function fetched(
 }
 
 /** Different files of one commit are different checkpoints. */
-function folderName(source: HubSource, commit: string): string {
-  return source.file === null ? commit : `${commit}-${source.file.replaceAll(/[^\w.-]/g, '-')}`
+function folderName(source: HubSource, commit: string, { content }: FetchOptions): string {
+  const name = content === 'adapter' ? `${commit}-adapter` : commit
+  return source.file === null ? name : `${name}-${source.file.replaceAll(/[^\w.-]/g, '-')}`
 }
 
 async function resolveCommit(
@@ -92,13 +93,19 @@ async function download(
 ): Promise<void> {
   const entries = await listTree(http, source, commit, options)
   const { repo, reference } = source
-  const picked = pickCheckpoint([...entries.keys()], source.file, reference, `hf:${repo}/<file>`)
+  const picked = pickFiles(
+    options.content,
+    [...entries.keys()],
+    source.file,
+    reference,
+    `hf:${repo}/<file>`,
+  )
   const wanted = [...picked.files, ...picked.documents]
   const sizes = wanted.map((path) => entries.get(path)?.size ?? 0)
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
 
   await mkdir(home, { recursive: true })
-  const label = folderName(source, commit)
+  const label = folderName(source, commit, options)
   const folder = (await claimWorkFolder(home, label)) ?? (await createWorkFolder(home, label))
   await ensureRoom(folder, totalBytes - (await bytesIn(folder)), reference)
 

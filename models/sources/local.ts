@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path'
 
 import { sha256File, sumOfFiles } from '../checksums.ts'
 import { isMissing } from '../work-folders.ts'
-import { pickCheckpoint } from './checkpoint-files.ts'
+import { pickFiles } from './adapter-files.ts'
 import type { CheckpointFiles } from './checkpoint-files.ts'
 import { checkPins, SourceError } from './fetched.ts'
 import type { FetchedSource, FetchOptions } from './fetched.ts'
@@ -49,7 +49,7 @@ export async function readCheckpoint(
   path: string,
   options: FetchOptions,
 ): Promise<LocalCheckpoint> {
-  const { files, kind, folder } = await look(path)
+  const { files, kind, folder } = await look(path, options)
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size))
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
   const sums: Record<string, string> = {}
@@ -72,7 +72,10 @@ export async function readCheckpoint(
   }
 }
 
-async function look(path: string): Promise<CheckpointFiles & { folder: string }> {
+async function look(
+  path: string,
+  { content }: FetchOptions,
+): Promise<CheckpointFiles & { folder: string }> {
   let isFolder: boolean
   try {
     isFolder = (await stat(path)).isDirectory()
@@ -81,8 +84,11 @@ async function look(path: string): Promise<CheckpointFiles & { folder: string }>
     throw new SourceError(`${path} can't be looked at: ${String(cause)}`, { cause })
   }
   if (isFolder) {
-    const picked = pickCheckpoint(await readdir(path), null, path, `${path}/<file>`)
+    const picked = pickFiles(content, await readdir(path), null, path, `${path}/<file>`)
     return { ...picked, folder: path }
+  }
+  if (content === 'adapter') {
+    throw new SourceError(`${path} is a file; an adapter is the folder that PEFT saved it to`)
   }
   if (!path.endsWith('.gguf')) {
     throw new SourceError(

