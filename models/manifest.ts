@@ -25,8 +25,13 @@ export type Precision = (typeof PRECISIONS)[number]
 // The fastest that stays within 1 % of fp32's perplexity; `make bench` measures both.
 export const DEFAULT_PRECISION: Precision = 'int8'
 
+/** Who made a graph, so to speak: our own; others' with GroupQueryAttention; others' whose cache grows with each step. */
+const GRAPH_LAYOUTS = ['headrace', 'gqa', 'growing'] as const
+export type GraphLayout = (typeof GRAPH_LAYOUTS)[number]
+
 export interface Architecture {
-  family: Family
+  /** other: of a graph that somebody else exported, and whose inside is its own affair */
+  family: Family | 'other'
   layers: number
   hiddenSize: number
   intermediateSize: number
@@ -63,7 +68,7 @@ export interface LinearRopeScaling {
   factor: number
 }
 
-export type SourceKind = 'folder' | 'gguf' | 'hf' | 'pip' | 'bundled'
+export type SourceKind = 'folder' | 'gguf' | 'onnx' | 'hf' | 'pip' | 'bundled'
 
 export interface ManifestSource {
   kind: SourceKind
@@ -96,7 +101,8 @@ export interface Manifest {
   licence: string | null
   architecture: Architecture
   parameters: number
-  precision: Precision
+  /** exported: whatever the graph that somebody else exported has */
+  precision: Precision | 'exported'
   contextLength: number
   tokenizer: {
     /** tokenizer.json in Hugging Face's format */
@@ -118,7 +124,11 @@ export interface Manifest {
     /** entries of top_values and top_ids per row */
     candidates: number
     /** element type of the KV cache */
-    kvType: 'f32' | 'i8'
+    kvType: 'f32' | 'i8' | 'f16'
+    /** absent: headrace */
+    layout?: GraphLayout
+    /** element type of the logits; absent: f32 */
+    logitsType?: 'f32' | 'f16'
   }
   /** every other file of the folder */
   files: Record<string, { sha256: string; bytes: number }>
@@ -152,6 +162,8 @@ export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
 export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/
 
 const Count = Type.Integer({ minimum: 1 })
+// 0 where an exported graph's configuration does not say.
+const CountOrUnknown = Type.Integer({ minimum: 0 })
 const TokenId = Type.Integer({ minimum: 0 })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 // Files lie beside the manifest: a name with a slash could point out of the folder.
@@ -160,17 +172,17 @@ const FileName = Type.String({ pattern: FILE_NAME })
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([Type.Null(), schema])
 
 const ArchitectureSchema = Type.Object({
-  family: Type.Enum([...FAMILIES]),
+  family: Type.Enum([...FAMILIES, 'other']),
   layers: Count,
-  hiddenSize: Count,
-  intermediateSize: Count,
-  heads: Count,
+  hiddenSize: CountOrUnknown,
+  intermediateSize: CountOrUnknown,
+  heads: CountOrUnknown,
   kvHeads: Count,
   headDim: Count,
   vocabSize: Count,
   contextLength: Count,
-  normEpsilon: Type.Number({ exclusiveMinimum: 0 }),
-  ropeTheta: Type.Number({ exclusiveMinimum: 0 }),
+  normEpsilon: Type.Number({ minimum: 0 }),
+  ropeTheta: Type.Number({ minimum: 0 }),
   ropeScaling: Type.Union([
     Type.Null(),
     Type.Object({
@@ -189,7 +201,7 @@ const ArchitectureSchema = Type.Object({
 })
 
 const SourceSchema = Type.Object({
-  kind: Type.Enum(['folder', 'gguf', 'hf', 'pip', 'bundled']),
+  kind: Type.Enum(['folder', 'gguf', 'onnx', 'hf', 'pip', 'bundled']),
   reference: Type.String(),
   revision: nullable(Type.String()),
   sha256: Sha256,
@@ -212,7 +224,7 @@ const ManifestSchema = Type.Object({
   licence: nullable(Type.String()),
   architecture: ArchitectureSchema,
   parameters: Count,
-  precision: Type.Enum([...PRECISIONS]),
+  precision: Type.Enum([...PRECISIONS, 'exported']),
   contextLength: Count,
   tokenizer: Type.Object({
     file: FileName,
@@ -233,7 +245,9 @@ const ManifestSchema = Type.Object({
     file: FileName,
     dataFile: FileName,
     candidates: Count,
-    kvType: Type.Enum(['f32', 'i8']),
+    kvType: Type.Enum(['f32', 'i8', 'f16']),
+    layout: Type.Optional(Type.Enum([...GRAPH_LAYOUTS])),
+    logitsType: Type.Optional(Type.Enum(['f32', 'f16'])),
   }),
   files: Type.Record(
     Type.String({ pattern: FILE_NAME }),

@@ -1,7 +1,7 @@
 // Where a model can come from: reads what an operator wrote.
 //
-//   ./folder, ./model.gguf                a checkpoint on this machine
-//   hf:org/repo[/file.gguf][@revision]    a repository of a Hugging Face hub
+//   ./folder, ./model.gguf, ./model.onnx  a checkpoint, or an exported graph, on this machine
+//   hf:org/repo[/file][@revision]         a repository of a Hugging Face hub
 //   pip:package==version[/file]           a Python package that carries one
 //   bundled:headrace-guide                the model that comes with Headrace
 //
@@ -101,9 +101,12 @@ export function defaultName(source: Source): string {
     case 'pip':
       return asName(source.package)
     case 'path':
-      return asName(source.reference.replace(/[/\\]+$/, ''))
+      return asName(withoutGraph(source.reference).replace(/[/\\]+$/, ''))
   }
 }
+
+/** Graphs are called model.onnx wherever they come from; their folder has the name. */
+const withoutGraph = (path: string) => path.replace(/([/\\]onnx)?[/\\][^/\\]+\.onnx$/, '')
 
 function asName(text: string): string {
   const last = text.split(/[/\\]/).at(-1) ?? ''

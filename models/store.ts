@@ -129,7 +129,8 @@ export class ModelStore {
     const same = versions.find(
       ({ manifest }) =>
         manifest.source.sha256 === sourceSha256 &&
-        manifest.precision === precision &&
+        // An exported graph is what it is, whatever is asked for.
+        [precision, 'exported'].includes(manifest.precision) &&
         (manifest.adapter?.base.source.sha256 ?? null) === baseSha256,
     )
     return same ?? null

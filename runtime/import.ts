@@ -4,39 +4,19 @@
 //
 // Knows: checkpoints and graphs. Does not know: where the checkpoint came from, where versions lie.
 
-import { statfs, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { statfs } from 'node:fs/promises'
 
 import { MANIFEST_FORMAT } from '../models/manifest.ts'
-import type { AdapterRecord, ManifestDraft, ManifestSource, Precision } from '../models/manifest.ts'
+import type { AdapterRecord, ManifestDraft, Precision } from '../models/manifest.ts'
 import { openAdapter } from './checkpoint/adapter.ts'
 import type { Checkpoint } from './checkpoint/checkpoint.ts'
 import { mergeAdapter } from './checkpoint/merged.ts'
 import { openCheckpoint } from './checkpoint/open.ts'
 import { writeDecoder } from './graph/export.ts'
-
-export interface ImportRequest {
-  /** the checkpoint: a Hugging Face folder or a .gguf file */
-  path: string
-  /** merged into the checkpoint: a PEFT folder, and what the checkpoint is then called in the manifest */
-  adapter?: { path: string; base: AdapterRecord['base'] }
-  /** an empty folder to make the version in */
-  folder: string
-  model: string
-  precision: Precision
-  /** of the adapter, where there is one */
-  source: ManifestSource
-  /** used where the checkpoint itself names none */
-  licence: string | null
-  /** threads of the passes that int8 is calibrated with */
-  threads: number
-  signal?: AbortSignal
-  /** how much of the graph is written, 0…1 */
-  onProgress?: (fraction: number) => void
-}
-
-const TOKENIZER_FILE = 'tokenizer.json'
-const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json'
+import { ImportError } from './import-request.ts'
+import type { ImportRequest } from './import-request.ts'
+import { importExported } from './import-exported.ts'
+import { writeTokenizer } from './version-files.ts'
 
 // Bytes on disk for each parameter while it is made, a little above what was measured; int8 is written twice, once to
 // calibrate it.
@@ -49,6 +29,12 @@ const LEFT_FREE_BYTES = 64 * 2 ** 20
  *   disk has no room
  */
 export async function importVersion(request: ImportRequest): Promise<ManifestDraft> {
+  if (request.path.endsWith('.onnx')) {
+    if (!request.adapter) return importExported(request)
+    throw new ImportError(
+      `${request.path} is a finished graph, and no adapter can be merged into one; name the checkpoint that it was made of`,
+    )
+  }
   const { folder, precision, threads, signal, onProgress } = request
   const { checkpoint, adapter } = await openMerged(request)
   try {
@@ -61,8 +47,6 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
       onProgress,
     })
     const { architecture, tokenizer } = checkpoint
-    await writeJson(folder, TOKENIZER_FILE, tokenizer.json)
-    await writeJson(folder, TOKENIZER_CONFIG_FILE, tokenizer.config)
     return {
       format: MANIFEST_FORMAT,
       model: request.model,
@@ -72,12 +56,7 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
       parameters: graph.parameters,
       precision,
       contextLength: architecture.contextLength,
-      tokenizer: {
-        file: TOKENIZER_FILE,
-        configFile: TOKENIZER_CONFIG_FILE,
-        bosTokenId: tokenizer.bosTokenId,
-        endTokenIds: tokenizer.endTokenIds,
-      },
+      tokenizer: await writeTokenizer(folder, tokenizer),
       chatTemplate: tokenizer.chatTemplate,
       sampling: tokenizer.sampling,
       ...(adapter && { adapter }),
@@ -114,11 +93,6 @@ async function openMerged({
   }
 }
 
-/** A version that can't be made here. */
-class ImportError extends Error {
-  override name = 'ImportError'
-}
-
 async function ensureRoom(folder: string, checkpoint: Checkpoint, precision: Precision) {
   const parameters = [...checkpoint.tensors.values()]
     .map(({ shape }) => shape.reduce((product, size) => product * size, 1))
@@ -134,6 +108,3 @@ async function ensureRoom(folder: string, checkpoint: Checkpoint, precision: Pre
 }
 
 const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
-
-const writeJson = (folder: string, name: string, content: object) =>
-  writeFile(join(folder, name), JSON.stringify(content))

@@ -57,5 +57,5 @@ function pickAdapter(
   }
   const files = beside.filter((path) => [CONFIG_FILE, WEIGHTS_FILE].includes(posix.basename(path)))
   const documents = beside.filter((path) => DOCUMENT.test(posix.basename(path)))
-  return { kind: 'folder', files: files.sort(), documents }
+  return { kind: 'folder', main: null, files: files.sort(), documents }
 }

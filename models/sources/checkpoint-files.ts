@@ -1,16 +1,20 @@
 // Picks the files that make a checkpoint out of everything that a repository, a package or a folder holds.
 //
-// A checkpoint is one .gguf file, or a folder with config.json and safetensors; an adapter (adapter-files.ts) is not one.
+// A checkpoint is one .gguf file, or a folder with config.json and safetensors, or a graph that was exported to ONNX
+// (export-files.ts); an adapter (adapter-files.ts) is not one.
 // Weights in pickles (.bin, .pt) are never taken: reading one runs code.
 //
 // Knows: file names. Does not know: where the files are, what is in them.
 
 import { matchesGlob, posix } from 'node:path'
 
+import { candidateGraphs, filesOfGraph, isGraph } from './export-files.ts'
 import { SourceError } from './fetched.ts'
 
 export interface CheckpointFiles {
-  kind: 'gguf' | 'folder'
+  kind: 'gguf' | 'folder' | 'onnx'
+  /** the one file that stands for all: a .gguf, an .onnx; null where it is the folder */
+  main: string | null
   /** what the sum of the checkpoint covers; paths as they were given */
   files: string[]
   /** read me and licence beside them */
@@ -50,10 +54,11 @@ export function pickCheckpoint(
   if (wanted !== null) {
     const named = [
       ...ggufs.filter((path) => matches(path, wanted)),
+      ...paths.filter((path) => isGraph(path) && matches(path, wanted)),
       ...folders.filter((folder) => matches(folder, wanted) || matches(`${folder}/x`, wanted)),
     ]
     if (named.length === 1) return pick(paths, named, place)
-    const found = named.length === 0 ? [...folders, ...ggufs] : named
+    const found = named.length === 0 ? [...folders, ...ggufs, ...paths.filter(isGraph)] : named
     throw new SourceError(
       `${place}: '${wanted}' names ${named.length === 0 ? 'no' : 'more than one'} checkpoint; ` +
         `there ${found.length === 0 ? 'is none at all' : `are ${found.join(', ')}`}`,
@@ -61,7 +66,7 @@ export function pickCheckpoint(
   }
   // A repository's own top is what it is about; what lies deeper are variants.
   if (folders.includes('.')) return pick(paths, ['.'], place)
-  const candidates = folders.length > 0 ? folders : ggufs
+  const candidates = [folders, ggufs, candidateGraphs(paths)].find(({ length }) => length > 0) ?? []
   if (candidates.length === 1) return pick(paths, candidates, place)
   if (candidates.length > 1) {
     throw new SourceError(
@@ -73,6 +78,14 @@ export function pickCheckpoint(
 
 function pick(paths: string[], [chosen]: string[], place: string): CheckpointFiles {
   if (chosen === undefined) throw new Error('Nothing was chosen. This is a bug.')
+  if (isGraph(chosen)) {
+    const files = filesOfGraph(paths, chosen, (name) => BESIDE.test(name))
+    const places = new Set(files.map((path) => posix.dirname(path)))
+    const documents = paths.filter(
+      (path) => places.has(posix.dirname(path)) && DOCUMENT.test(posix.basename(path)),
+    )
+    return { kind: 'onnx', main: chosen, files: files.sort(), documents }
+  }
   const folder = chosen.endsWith('.gguf') ? posix.dirname(chosen) : chosen
   const beside = paths.filter((path) => posix.dirname(path) === folder)
   const documents = beside.filter((path) => DOCUMENT.test(posix.basename(path)))
@@ -82,10 +95,11 @@ function pick(paths: string[], [chosen]: string[], place: string): CheckpointFil
         `${place}: ${chosen} is one part of several; only whole .gguf files are supported`,
       )
     }
-    return { kind: 'gguf', files: [chosen], documents }
+    return { kind: 'gguf', main: chosen, files: [chosen], documents }
   }
   const companions = beside.filter((path) => BESIDE.test(posix.basename(path)))
-  return { kind: 'folder', files: [...companions, ...weightsIn(paths, folder)].sort(), documents }
+  const files = [...companions, ...weightsIn(paths, folder)].sort()
+  return { kind: 'folder', main: null, files, documents }
 }
 
 /** Some repositories hold the same weights twice, in one file or under another name: only one form is taken. */
@@ -109,7 +123,7 @@ function matches(path: string, wanted: string): boolean {
 }
 
 function whyNone(paths: string[]): string {
-  const supported = 'a .gguf file, or config.json with safetensors'
+  const supported = 'a .gguf file, config.json with safetensors, or an .onnx file'
   if (paths.some((path) => posix.basename(path) === ADAPTER_CONFIG)) {
     return 'holds a LoRA adapter and no model of its own; name the model that it is for with --base'
   }

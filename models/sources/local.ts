@@ -1,7 +1,7 @@
-// Checkpoints that lie on this machine already: a folder, a .gguf file, the model that comes with the repository.
+// Checkpoints that lie on this machine already: a folder, a .gguf or .onnx file, the model that comes with the repository.
 
 import { readdir, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 
 import { sha256File, sumOfFiles } from '../checksums.ts'
 import { isMissing } from '../work-folders.ts'
@@ -36,7 +36,7 @@ export async function fetchBundled(
 
 export interface LocalCheckpoint {
   kind: CheckpointFiles['kind']
-  /** the folder, or its one .gguf file */
+  /** the folder, or its one .gguf or .onnx file */
   path: string
   sha256: string
 }
@@ -49,13 +49,14 @@ export async function readCheckpoint(
   path: string,
   options: FetchOptions,
 ): Promise<LocalCheckpoint> {
-  const { files, kind, folder } = await look(path, options)
+  const { files, kind, main, folder } = await look(path, options)
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size))
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
   const sums: Record<string, string> = {}
   let bytes = 0
   for (const name of files) {
-    sums[name] = await sha256File(join(folder, name), {
+    // By the file's own name: the same files have the same sum in whichever folders they lie.
+    sums[basename(name)] = await sha256File(join(folder, name), {
       signal: options.signal,
       onBytes(count) {
         bytes += count
@@ -64,11 +65,10 @@ export async function readCheckpoint(
     })
   }
   checkPins(options.pins ?? {}, sums, path)
-  const [first] = files
   return {
     kind,
-    path: kind === 'gguf' && first !== undefined ? join(folder, first) : folder,
-    sha256: kind === 'gguf' && first !== undefined ? (sums[first] ?? '') : sumOfFiles(sums),
+    path: main === null ? folder : join(folder, main),
+    sha256: (kind === 'gguf' && main !== null && sums[basename(main)]) || sumOfFiles(sums),
   }
 }
 
@@ -84,17 +84,32 @@ async function look(
     throw new SourceError(`${path} can't be looked at: ${String(cause)}`, { cause })
   }
   if (isFolder) {
-    const picked = pickFiles(content, await readdir(path), null, path, `${path}/<file>`)
+    const picked = pickFiles(content, await namesWithin(path), null, path, `${path}/<file>`)
     return { ...picked, folder: path }
   }
   if (content === 'adapter') {
     throw new SourceError(`${path} is a file; an adapter is the folder that PEFT saved it to`)
   }
+  if (path.endsWith('.onnx')) {
+    const isInOnnx = basename(resolve(path, '..')) === 'onnx'
+    const home = resolve(path, isInOnnx ? '../..' : '..')
+    const main = relative(home, path)
+    return { ...pickFiles(content, await namesWithin(home), main, path, path), folder: home }
+  }
   if (!path.endsWith('.gguf')) {
     throw new SourceError(
-      `${path} is a file of an unknown kind; supported are a .gguf file, or the folder of a Hugging Face checkpoint`,
+      `${path} is a file of an unknown kind; supported are a .gguf or .onnx file, or the folder of a Hugging Face checkpoint`,
     )
   }
   const name = basename(path)
-  return { kind: 'gguf', files: [name], documents: [], folder: resolve(path, '..') }
+  return { kind: 'gguf', main: name, files: [name], documents: [], folder: resolve(path, '..') }
+}
+
+/** What a folder holds, and the exported graphs that repositories keep in an `onnx` within. */
+async function namesWithin(folder: string): Promise<string[]> {
+  const names = await readdir(folder)
+  const hasGraphs = names.includes('onnx') && (await stat(join(folder, 'onnx'))).isDirectory()
+  if (!hasGraphs) return names
+  const graphs = await readdir(join(folder, 'onnx'))
+  return [...names, ...graphs.map((name) => `onnx/${name}`)]
 }

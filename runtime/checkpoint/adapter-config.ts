@@ -12,7 +12,7 @@ import { CheckpointError } from './checkpoint.ts'
 import { Fields, show } from './fields.ts'
 import { isRecord, readJson } from './json-file.ts'
 
-export const ADAPTER_CONFIG_FILE = 'adapter_config.json'
+const ADAPTER_CONFIG_FILE = 'adapter_config.json'
 
 export interface AdapterConfig {
   /** what it was trained on, in its author's words */

@@ -17,7 +17,7 @@ import { readLicence } from './licence.ts'
 import { openSafetensorsFile } from './safetensors.ts'
 import type { StoredTensor, TensorSource } from './tensor-source.ts'
 
-export const ADAPTER_FILE = 'adapter_model.safetensors'
+const ADAPTER_FILE = 'adapter_model.safetensors'
 
 /** W of [rows, columns] becomes W + scale · B · A, B of [rows, rank] and A of [rank, columns]. */
 export interface LowRankUpdate {

@@ -14,7 +14,8 @@ import { OutOfMemory } from '../ort/memory.ts'
 import { chooseCacheSize } from './cache-size.ts'
 import { Engine } from './engine.ts'
 import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
-import { kvBytesPerToken, OnnxRunner } from './onnx-runner.ts'
+import { kvBytesPerToken } from './onnx-runner.ts'
+import { openRunner } from './open-runner.ts'
 import type { Runner } from './runner.ts'
 import { loadText } from './text/text.ts'
 
@@ -57,12 +58,12 @@ async function load(settings: EngineSettings): Promise<Engine> {
   const { slots, capacity } = chooseCacheSize({
     slots: settings.slots,
     contextTokens: Math.min(manifest.contextLength, settings.contextTokens ?? Infinity),
-    bytesPerToken: kvBytesPerToken(manifest.architecture),
+    bytesPerToken: kvBytesPerToken(manifest),
     budgetBytes: settings.kvBudgetBytes,
   })
   const text = await loadText(folder, manifest, capacity)
   send({ type: 'progress', phase: 'loading' })
-  const runner = new OnnxRunner(loadOrt(), folder, manifest, {
+  const runner = openRunner(loadOrt(), folder, manifest, {
     slots,
     capacity,
     threads,

@@ -1,21 +1,18 @@
-// Runs a version's graph over slots of KV cache that lie in memory shared with ONNX Runtime.
+// Runs a graph of our own making (runtime/graph/decoder.ts) over slots of KV cache.
 //
-// Each layer's keys, and its values, are one allocation [slots, kvHeads, capacity, headDim]: a decode step over slots
-// 0…n−1 is a view of n at offset 0, a prefill is a view of one. Past and present are the same memory, so nothing is
-// copied from step to step, and capacity costs nothing until it is used.
-//
-// Knows: tensors and their memory. Does not know: sequences, text.
+// Knows: that graph's inputs and outputs. Does not know: sequences, text.
 
 import path from 'node:path'
 
-import type { Architecture, Manifest } from '../../models/manifest.ts'
+import type { Manifest } from '../../models/manifest.ts'
 import type { Ort } from '../ort/api.ts'
-import { NativeMemory } from '../ort/memory.ts'
+import { Cells } from '../ort/cells.ts'
 import { Session } from '../ort/session.ts'
 import type { PreparedCall, Tensor } from '../ort/session.ts'
 import type { RowOutput, Runner } from './runner.ts'
+import { SlotCache } from './slot-cache.ts'
 
-export interface OnnxRunnerOptions {
+export interface RunnerOptions {
   slots: number
   /** tokens a slot has room for, at most the manifest's context length */
   capacity: number
@@ -25,8 +22,9 @@ export interface OnnxRunnerOptions {
 }
 
 /** Bytes of KV cache that one token of one sequence takes. */
-export function kvBytesPerToken(architecture: Architecture): number {
-  return 2 * architecture.layers * architecture.kvHeads * architecture.headDim * 4
+export function kvBytesPerToken({ architecture, graph }: Pick<Manifest, 'architecture' | 'graph'>) {
+  const { layers, kvHeads, headDim } = architecture
+  return 2 * layers * kvHeads * headDim * (graph.kvType === 'f16' ? 2 : 4)
 }
 
 export class OnnxRunner implements Runner {
@@ -36,12 +34,7 @@ export class OnnxRunner implements Runner {
   readonly candidates: number
 
   readonly #session: Session
-  readonly #architecture: Architecture
-  // keys and values of each layer, in the order of the graph's past.* inputs
-  readonly #cache: { input: string; output: string; memory: NativeMemory }[]
-  readonly #slotBytes: number
-  readonly #headBytes: number
-  readonly #tokenBytes: number
+  readonly #cache: SlotCache
 
   readonly #ids: Cells<BigInt64Array>
   readonly #lastKeys: Cells<Int32Array>
@@ -54,31 +47,29 @@ export class OnnxRunner implements Runner {
   readonly #candidateIds: Int32Array
 
   readonly #decodeCalls = new Map<string, PreparedCall>()
-  readonly #slotViews = new Map<string, Map<string, Tensor>>()
   readonly #maxPrefill: number
 
-  constructor(ort: Ort, folder: string, manifest: Manifest, options: OnnxRunnerOptions) {
+  constructor(ort: Ort, folder: string, manifest: Manifest, options: RunnerOptions) {
     const { architecture, graph } = manifest
     this.slots = options.slots
     this.capacity = options.capacity
     this.vocabSize = architecture.vocabSize
     this.candidates = graph.candidates
-    this.#architecture = architecture
     this.#maxPrefill = options.maxPrefill
     this.#session = new Session(ort, path.join(folder, graph.file), {
       threads: options.threads,
     })
-    this.#tokenBytes = architecture.headDim * 4
-    this.#headBytes = this.capacity * this.#tokenBytes
-    this.#slotBytes = architecture.kvHeads * this.#headBytes
-    this.#cache = Array.from({ length: architecture.layers }, (_, layer) =>
+    const layers = Array.from({ length: architecture.layers }, (_, layer) => layer)
+    const ports = layers.flatMap((layer) =>
       ['k', 'v'].map((part) => ({
-        input: `past.${layer}.${part}`,
-        output: `present.${layer}.${part}`,
-        memory: new NativeMemory(this.slots * this.#slotBytes),
+        past: `past.${layer}.${part}`,
+        present: `present.${layer}.${part}`,
       })),
-    ).flat()
-    const { slots, candidates } = this
+    )
+    const { slots, capacity, candidates } = this
+    const { kvHeads, headDim } = architecture
+    const shape = { slots, capacity, kvHeads, headDim, type: 'f32' as const }
+    this.#cache = new SlotCache(this.#session, ports, shape)
     this.#ids = new Cells(Math.max(slots, options.maxPrefill) * 8, BigInt64Array)
     this.#lastKeys = new Cells(slots * 4, Int32Array)
     this.#totalLength = new Cells(4, Int32Array)
@@ -152,19 +143,12 @@ export class OnnxRunner implements Runner {
   }
 
   copy(from: number, to: number, length: number): void {
-    for (const { memory } of this.#cache) {
-      const bytes = new Uint8Array(memory.buffer)
-      for (let head = 0; head < this.#architecture.kvHeads; head++) {
-        const source = from * this.#slotBytes + head * this.#headBytes
-        const target = to * this.#slotBytes + head * this.#headBytes
-        bytes.copyWithin(target, source, source + length * this.#tokenBytes)
-      }
-    }
+    this.#cache.copy(from, to, length)
   }
 
   close(): void {
     this.#session.close()
-    for (const { memory } of this.#cache) memory.free()
+    this.#cache.free()
   }
 
   #prepare(slot: number, batch: number, length: number, rows: number, output: RowOutput) {
@@ -178,7 +162,6 @@ export class OnnxRunner implements Runner {
       topIds: session.tensor('i64', [rows, this.candidates], this.#topIds.address),
       logits: session.tensor('f32', [rows, this.vocabSize], this.#logits.address),
     }
-    const cache = this.#views(slot, batch)
     const inputs = new Map<string, Tensor>([
       ['input_ids', own.ids],
       ['seqlens_k', own.lastKeys],
@@ -186,11 +169,7 @@ export class OnnxRunner implements Runner {
       ['out_rows', own.rows],
     ])
     const outputs = new Map<string, Tensor>()
-    for (const { input, output: present } of this.#cache) {
-      const view = cache.get(input)!
-      inputs.set(input, view)
-      outputs.set(present, view)
-    }
+    this.#cache.bind(slot, batch, inputs, outputs)
     if (output !== 'none') {
       outputs.set('top_values', own.topValues)
       outputs.set('top_ids', own.topIds)
@@ -204,40 +183,8 @@ export class OnnxRunner implements Runner {
     return { prepared, close }
   }
 
-  /** The cache's tensors for `batch` slots from `slot` on, by input name; built once. */
-  #views(slot: number, batch: number): Map<string, Tensor> {
-    const key = `${slot} ${batch}`
-    let views = this.#slotViews.get(key)
-    if (!views) {
-      const { kvHeads, headDim } = this.#architecture
-      const shape = [batch, kvHeads, this.capacity, headDim]
-      views = new Map(
-        this.#cache.map(({ input, memory }) => [
-          input,
-          this.#session.tensor('f32', shape, memory.address + BigInt(slot * this.#slotBytes)),
-        ]),
-      )
-      this.#slotViews.set(key, views)
-    }
-    return views
-  }
-
   #readCandidates(rows: number): void {
     const ids = this.#topIds.view
     for (let i = 0; i < rows * this.candidates; i++) this.#candidateIds[i] = Number(ids[i])
-  }
-}
-
-/** A typed view of native memory, with its address. */
-class Cells<View extends ArrayBufferView> {
-  readonly view: View
-  readonly address: bigint
-  // keeps the mapping's owner reachable as long as the view
-  readonly memory: NativeMemory
-
-  constructor(bytes: number, View: new (buffer: ArrayBuffer) => View) {
-    this.memory = new NativeMemory(bytes)
-    this.view = new View(this.memory.buffer)
-    this.address = this.memory.address
   }
 }

@@ -12,6 +12,7 @@
 
 import type { Architecture, Precision } from '../../models/manifest.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { candidatesOf, drawCandidates } from './candidates.ts'
 import { Activation, LinearWriter } from './linear.ts'
 import type { Matrix } from './linear.ts'
 import { float, GraphWriter } from './onnx.ts'
@@ -45,10 +46,6 @@ export const observedName = (layer: number, point: Point) => `read.${layer}.${po
 /** what the head reads, of every token */
 export const OBSERVED_HEAD = 'read.head'
 
-// Sampling looks at this many candidates a row. 64 leave more than 99.9 % of the probability in on nearly every row at
-// temperature 1; each doubling costs TopK a tenth more.
-const CANDIDATES = 64
-
 // The down projection's input is heavy-tailed in every layer, but an error of the first ones goes through all that follow:
 // quantising its remainder in the first eighth of the layers gains as much perplexity as in all of them.
 const HEAVY_TAILED_SHARE = 1 / 8
@@ -65,7 +62,7 @@ export async function drawDecoder(
   const graph = await GraphWriter.create(folder, DATA_FILE)
   const decoder = new DecoderWriter(graph, checkpoint, options)
   const { layers } = checkpoint.architecture
-  const candidates = Math.min(CANDIDATES, checkpoint.architecture.vocabSize)
+  const candidates = candidatesOf(checkpoint.architecture.vocabSize)
   try {
     await decoder.start()
     for (let layer = 0; layer < layers; layer++) {
@@ -165,14 +162,7 @@ class DecoderWriter {
       { axis: -1, stash_type: 1, ...this.#epsilon() },
     )
     await this.#logits(normed)
-    const logProbabilities = graph.op('LogSoftmax', ['logits'], { axis: -1 })
-    graph.node('', 'TopK', [logProbabilities, graph.ints(candidates)], ['top_values', 'top_ids'], {
-      axis: -1,
-      largest: 1,
-      sorted: 1,
-    })
-    graph.output('top_values', 'f32', ['R', candidates])
-    graph.output('top_ids', 'i64', ['R', candidates])
+    drawCandidates(graph, 'logits', candidates)
     graph.output('logits', 'f32', ['R', vocabSize])
   }
 

@@ -12,7 +12,7 @@ import path from 'node:path'
 
 import { PAGE_BYTES } from '../ort/memory.ts'
 
-const TENSOR = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7 } as const
+const TENSOR = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, f16: 10 } as const
 export type TensorType = keyof typeof TENSOR
 export type Shape = (number | string)[]
 export type Values = Float32Array | Int8Array | Uint8Array | Int32Array | BigInt64Array
@@ -33,8 +33,8 @@ const OPSET = 21
 
 export class GraphWriter {
   readonly #folder: string
-  readonly #dataName: string
-  readonly #data: FileHandle
+  readonly #dataName: string | null
+  readonly #data: FileHandle | null
   readonly #nodes: Buffer[] = []
   readonly #initializers: Buffer[] = []
   readonly #inputs: Buffer[] = []
@@ -43,14 +43,16 @@ export class GraphWriter {
   #names = 0
   #end = 0
 
-  private constructor(folder: string, dataName: string, data: FileHandle) {
+  private constructor(folder: string, dataName: string | null, data: FileHandle | null) {
     this.#folder = folder
     this.#dataName = dataName
     this.#data = data
   }
 
-  static async create(folder: string, dataName: string): Promise<GraphWriter> {
-    return new GraphWriter(folder, dataName, await open(path.join(folder, dataName), 'wx'))
+  /** @param dataName of the file of weights; null for a graph without any */
+  static async create(folder: string, dataName: string | null): Promise<GraphWriter> {
+    const data = dataName === null ? null : await open(path.join(folder, dataName), 'wx')
+    return new GraphWriter(folder, dataName, data)
   }
 
   input(name: string, type: TensorType, shape: Shape): string {
@@ -66,6 +68,8 @@ export class GraphWriter {
   async store(values: Values): Promise<Stored> {
     const offset = Math.ceil(this.#end / PAGE_BYTES) * PAGE_BYTES
     const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
+    if (!this.#data)
+      throw new Error('A graph without a data file can store nothing. This is a bug.')
     await this.#data.write(bytes, 0, bytes.length, offset)
     this.#end = offset + bytes.length
     return { offset, bytes: bytes.length }
@@ -74,7 +78,7 @@ export class GraphWriter {
   /** Names stored bytes as a tensor of the graph. */
   weight(name: string, type: TensorType, shape: number[], stored: Stored): string {
     const location = Object.entries({
-      location: this.#dataName,
+      location: this.#dataName ?? '',
       offset: stored.offset,
       length: stored.bytes,
     }).map(([key, value]) => message(13, text(1, key), text(2, String(value))))
@@ -163,13 +167,13 @@ export class GraphWriter {
       message(8, text(1, ''), varint(2, OPSET)),
       message(8, text(1, MICROSOFT), varint(2, 1)),
     ])
-    await this.#data.sync()
-    await this.#data.close()
+    await this.#data?.sync()
+    await this.#data?.close()
     await writeFile(path.join(this.#folder, modelName), model, { flag: 'wx' })
   }
 
   async abandon(): Promise<void> {
-    await this.#data.close()
+    await this.#data?.close()
   }
 
   #name(): string {

@@ -16,7 +16,7 @@ import koffi from 'koffi'
 import type { KoffiFunc, LibraryHandle } from 'koffi'
 
 /** Element types of tensors: ONNX's own numbers. */
-export const ELEMENT = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7 } as const
+export const ELEMENT = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, bool: 9, f16: 10 } as const
 export type ElementType = keyof typeof ELEMENT
 
 /** An address in native memory: an OrtValue, a session, a buffer. */

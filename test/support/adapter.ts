@@ -8,7 +8,7 @@ import { randomSource } from './random-checkpoint.ts'
 import { writeSafetensors } from './safetensors.ts'
 import type { TensorToWrite } from './safetensors.ts'
 
-export const ALL_LINEAR = [
+const ALL_LINEAR = [
   'q_proj',
   'k_proj',
   'v_proj',
