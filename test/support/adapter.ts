@@ -8,15 +8,7 @@ import { randomSource } from './random-checkpoint.ts'
 import { writeSafetensors } from './safetensors.ts'
 import type { TensorToWrite } from './safetensors.ts'
 
-const ALL_LINEAR = [
-  'q_proj',
-  'k_proj',
-  'v_proj',
-  'o_proj',
-  'gate_proj',
-  'up_proj',
-  'down_proj',
-]
+const ALL_LINEAR = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 
 export interface AdapterOptions {
   seed?: number
