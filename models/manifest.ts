@@ -121,6 +121,8 @@ export interface Manifest {
   graph: {
     file: string
     dataFile: string
+    /** the same graph with adapters chosen for each row, over the same data; absent: it can't take any */
+    adaptersFile?: string
     /** entries of top_values and top_ids per row */
     candidates: number
     /** element type of the KV cache */
@@ -244,6 +246,7 @@ const ManifestSchema = Type.Object({
   graph: Type.Object({
     file: FileName,
     dataFile: FileName,
+    adaptersFile: Type.Optional(FileName),
     candidates: Count,
     kvType: Type.Enum(['f32', 'i8', 'f16']),
     layout: Type.Optional(Type.Enum([...GRAPH_LAYOUTS])),

@@ -63,6 +63,7 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
       graph: {
         file: graph.file,
         dataFile: graph.dataFile,
+        adaptersFile: graph.adaptersFile,
         candidates: graph.candidates,
         kvType: graph.kvType,
       },

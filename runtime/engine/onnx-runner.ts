@@ -1,5 +1,8 @@
 // Runs a graph of our own making (runtime/graph/decoder.ts) over slots of KV cache.
 //
+// Its adapted form is opened when the first adapter comes, and runs the calls in which a row has one: whoever asks for the
+// base alone pays nothing for the others. Both forms read the same weights from the same file, and the same cache.
+//
 // Knows: that graph's inputs and outputs. Does not know: sequences, text.
 
 import path from 'node:path'
@@ -9,7 +12,9 @@ import type { Ort } from '../ort/api.ts'
 import { Cells } from '../ort/cells.ts'
 import { Session } from '../ort/session.ts'
 import type { PreparedCall, Tensor } from '../ort/session.ts'
-import type { RowOutput, Runner } from './runner.ts'
+import { AdaptedRows } from './adapted-rows.ts'
+import { AdapterBank } from './adapter-bank.ts'
+import type { RowOutput, Runner, RunnerAdapters } from './runner.ts'
 import { SlotCache } from './slot-cache.ts'
 
 export interface RunnerOptions {
@@ -32,6 +37,7 @@ export class OnnxRunner implements Runner {
   readonly capacity: number
   readonly vocabSize: number
   readonly candidates: number
+  readonly adapters?: RunnerAdapters
 
   readonly #session: Session
   readonly #cache: SlotCache
@@ -46,7 +52,10 @@ export class OnnxRunner implements Runner {
   // ids of the last call's candidates as plain numbers, [rows, candidates]
   readonly #candidateIds: Int32Array
 
-  readonly #decodeCalls = new Map<string, PreparedCall>()
+  readonly #decodeCalls = new Map<string, BoundCall>()
+  readonly #adaptedRows: AdaptedRows
+  #adapted: { session: Session; bank: AdapterBank } | null = null
+  #bankGeneration = 0
   readonly #maxPrefill: number
 
   constructor(ort: Ort, folder: string, manifest: Manifest, options: RunnerOptions) {
@@ -78,9 +87,27 @@ export class OnnxRunner implements Runner {
     this.#topIds = new Cells(slots * candidates * 8, BigInt64Array)
     this.#logits = new Cells(slots * this.vocabSize * 4, Float32Array)
     this.#candidateIds = new Int32Array(slots * candidates)
+    this.#adaptedRows = new AdaptedRows(Math.max(slots, options.maxPrefill), options.threads)
+    const { adaptersFile } = graph
+    if (adaptersFile === undefined) return
+    const open = () => {
+      const file = path.join(folder, adaptersFile)
+      const session = new Session(ort, file, { threads: options.threads })
+      return { session, bank: new AdapterBank(session, architecture) }
+    }
+    this.adapters = {
+      add: (adapter) => (this.#adapted ??= open()).bank.add(adapter),
+      remove: (place) => this.#adapted?.bank.remove(place),
+    }
   }
 
-  prefill(slot: number, tokens: ArrayLike<number>, past: number, output: RowOutput): void {
+  prefill(
+    slot: number,
+    tokens: ArrayLike<number>,
+    past: number,
+    output: RowOutput,
+    adapter = 0,
+  ): void {
     const count = tokens.length
     if (count === 0 || count > this.#maxPrefill || past + count > this.capacity) {
       throw new Error(
@@ -94,7 +121,8 @@ export class OnnxRunner implements Runner {
     this.#totalLength.view[0] = past + count
     // A row is computed even where none is wanted: kernels divide by the number of rows and die of none.
     this.#rows.view[0] = BigInt(count - 1)
-    const call = this.#prepare(slot, 1, count, 1, output)
+    const used = adapter > 0 ? this.#adaptedRows.set(count, () => adapter) : 0
+    const call = this.#prepare({ slot, batch: 1, length: count, rows: 1, output, used })
     try {
       call.prepared.run()
     } finally {
@@ -103,9 +131,15 @@ export class OnnxRunner implements Runner {
     if (output !== 'none') this.#readCandidates(1)
   }
 
-  decode(tokens: ArrayLike<number>, lengths: ArrayLike<number>, output: RowOutput): void {
+  decode(
+    tokens: ArrayLike<number>,
+    lengths: ArrayLike<number>,
+    output: RowOutput,
+    adapters?: ArrayLike<number>,
+  ): void {
     const count = tokens.length
     let longest = 0
+    let isAdapted = false
     for (let i = 0; i < count; i++) {
       const length = lengths[i]!
       if (length >= this.capacity) {
@@ -115,15 +149,11 @@ export class OnnxRunner implements Runner {
       this.#lastKeys.view[i] = length
       this.#rows.view[i] = BigInt(i)
       longest = Math.max(longest, length + 1)
+      isAdapted ||= (adapters?.[i] ?? 0) > 0
     }
     this.#totalLength.view[0] = longest
-    const key = `${count} ${output}`
-    let call = this.#decodeCalls.get(key)
-    if (!call) {
-      call = this.#prepare(0, count, 1, count, output).prepared
-      this.#decodeCalls.set(key, call)
-    }
-    call.run()
+    const used = isAdapted ? this.#adaptedRows.set(count, (row) => adapters?.[row] ?? 0) : 0
+    this.#decodeCall(count, output, used).prepared.run()
     if (output !== 'none') this.#readCandidates(count)
   }
 
@@ -148,11 +178,35 @@ export class OnnxRunner implements Runner {
 
   close(): void {
     this.#session.close()
+    this.#adapted?.session.close()
+    this.#adapted?.bank.free()
     this.#cache.free()
   }
 
-  #prepare(slot: number, batch: number, length: number, rows: number, output: RowOutput) {
-    const session = this.#session
+  /** Prepared once for each number of rows and of adapters; those of the adapted form until its adapters change. */
+  #decodeCall(count: number, output: RowOutput, used: number): BoundCall {
+    const generation = this.#adapted?.bank.generation ?? 0
+    if (used > 0 && generation !== this.#bankGeneration) {
+      for (const [key, call] of this.#decodeCalls) {
+        if (key.endsWith(' 0')) continue
+        call.close()
+        this.#decodeCalls.delete(key)
+      }
+      this.#bankGeneration = generation
+    }
+    const key = `${count} ${output} ${used}`
+    let call = this.#decodeCalls.get(key)
+    if (!call) {
+      call = this.#prepare({ slot: 0, batch: count, length: 1, rows: count, output, used })
+      this.#decodeCalls.set(key, call)
+    }
+    return call
+  }
+
+  #prepare({ slot, batch, length, rows, output, used }: Call): BoundCall {
+    const adapted = used > 0 ? this.#adapted : null
+    if (used > 0 && !adapted) throw new Error('No adapter was ever added. This is a bug.')
+    const session = adapted?.session ?? this.#session
     const own = {
       ids: session.tensor('i64', [batch, length], this.#ids.address),
       lastKeys: session.tensor('i32', [batch], this.#lastKeys.address),
@@ -169,6 +223,9 @@ export class OnnxRunner implements Runner {
       ['out_rows', own.rows],
     ])
     const outputs = new Map<string, Tensor>()
+    const choice = adapted ? this.#adaptedRows.tensors(session, batch * length, used) : []
+    for (const [name, tensor] of choice) inputs.set(name, tensor)
+    adapted?.bank.bind(inputs)
     this.#cache.bind(slot, batch, inputs, outputs)
     if (output !== 'none') {
       outputs.set('top_values', own.topValues)
@@ -179,6 +236,7 @@ export class OnnxRunner implements Runner {
     const close = () => {
       prepared.close()
       for (const tensor of Object.values(own)) session.release(tensor)
+      for (const [, tensor] of choice) session.release(tensor)
     }
     return { prepared, close }
   }
@@ -187,4 +245,20 @@ export class OnnxRunner implements Runner {
     const ids = this.#topIds.view
     for (let i = 0; i < rows * this.candidates; i++) this.#candidateIds[i] = Number(ids[i])
   }
+}
+
+interface Call {
+  slot: number
+  batch: number
+  length: number
+  rows: number
+  output: RowOutput
+  /** adapters that it goes through; 0: the plain form */
+  used: number
+}
+
+interface BoundCall {
+  prepared: PreparedCall
+  /** releases what is the call's own */
+  close(): void
 }

@@ -5,24 +5,28 @@
 //   out   top_values[R,C] f32, top_ids[R,C] i64 (log-probabilities and ids of the C most likely tokens),
 //         logits[R,V] f32, present.<layer>.{k,v} (to be bound to the memory of past)
 //
+// It is written in two forms over the same weights: plain, and with adapters for each row (adapter-inputs.ts).
+//
 // `out_rows` names the positions, in row-major order of input_ids, whose logits are wanted. Between attention and
 // attention everything is [tokens, features], so that a row is a row whatever the batch it came in.
 //
 // Knows: the network. Does not know: slots, batches, sampling.
 
-import type { Architecture, Precision } from '../../models/manifest.ts'
+import type { Precision } from '../../models/manifest.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { ADAPTERS_FILE, prepareAdapters } from './adapter-inputs.ts'
+import { drawAttention, prepareAttention } from './attention.ts'
 import { candidatesOf, drawCandidates } from './candidates.ts'
-import { Activation, LinearWriter } from './linear.ts'
-import type { Matrix } from './linear.ts'
+import { Activation } from './linear.ts'
 import { float, GraphWriter } from './onnx.ts'
-import type { Stored } from './onnx.ts'
-import { BLOCK, quantiseBlocks8 } from './quantise.ts'
-import { ropeTables } from './rope.ts'
+import { Pen } from './pen.ts'
+import { Vocabulary } from './vocabulary.ts'
 
 export interface DecoderFiles {
   file: string
   dataFile: string
+  /** the same with adapters for each row */
+  adaptersFile: string
   /** entries of top_values and top_ids a row */
   candidates: number
   kvType: 'f32' | 'i8'
@@ -60,7 +64,10 @@ export async function drawDecoder(
   options: DecoderOptions,
 ): Promise<DecoderFiles> {
   const graph = await GraphWriter.create(folder, DATA_FILE)
-  const decoder = new DecoderWriter(graph, checkpoint, options)
+  const decoder = new DecoderWriter(
+    new Pen(graph, checkpoint, options.precision),
+    options.observe ?? false,
+  )
   const { layers } = checkpoint.architecture
   const candidates = candidatesOf(checkpoint.architecture.vocabSize)
   try {
@@ -75,293 +82,106 @@ export async function drawDecoder(
     await graph.abandon()
     throw error
   }
+  await graph.write(ADAPTERS_FILE, 'adapted')
   await graph.finish(MODEL_FILE)
   options.onProgress?.(1)
   return {
     file: MODEL_FILE,
     dataFile: DATA_FILE,
+    adaptersFile: ADAPTERS_FILE,
     candidates,
     kvType: 'f32',
   }
 }
 
 class DecoderWriter {
-  readonly #graph: GraphWriter
-  readonly #checkpoint: Checkpoint
-  readonly #architecture: Architecture
-  readonly #precision: Precision
-  readonly #linear: LinearWriter
+  readonly #pen: Pen
+  readonly #vocabulary: Vocabulary
   readonly #observes: boolean
   // the residual stream, and the last layer's addition to it that no norm has folded in yet
   #stream = ''
   #addition: string | null = null
-  // the embedding, kept for the head where they are tied, and where its 8-bit form is stored
-  #embedding: Matrix | null = null
-  #embedded: { values: Stored; scales: Stored } | null = null
 
-  constructor(graph: GraphWriter, checkpoint: Checkpoint, options: DecoderOptions) {
-    const { precision } = options
-    this.#observes = options.observe ?? false
-    this.#graph = graph
-    this.#checkpoint = checkpoint
-    this.#architecture = checkpoint.architecture
-    this.#precision = precision
-    this.#linear = new LinearWriter(graph, precision)
+  constructor(pen: Pen, observes: boolean) {
+    this.#pen = pen
+    this.#vocabulary = new Vocabulary(pen)
+    this.#observes = observes
   }
 
-  /** Inputs, rotary tables, embedding. */
+  /** Inputs, tables, embedding. */
   async start(): Promise<void> {
-    const graph = this.#graph
-    const { hiddenSize, headDim, contextLength, tiedEmbeddings } = this.#architecture
+    const { graph, architecture } = this.#pen
     graph.input('input_ids', 'i64', ['B', 'S'])
-    graph.input('seqlens_k', 'i32', ['B'])
-    graph.input('total_len', 'i32', [1])
+    await prepareAttention(graph, architecture)
+    prepareAdapters(graph)
     graph.input('out_rows', 'i64', ['R'])
-    const { cos, sin } = ropeTables(this.#architecture, contextLength)
-    graph.weight('cos', 'f32', [contextLength, headDim / 2], await graph.store(cos))
-    graph.weight('sin', 'f32', [contextLength, headDim / 2], await graph.store(sin))
-    // [B, S, -1]: how attention wants its rows grouped
-    const grouped = [graph.op('Shape', ['input_ids']), graph.ints(-1)]
-    graph.op('Concat', grouped, { axis: 0 }, 'grouped_shape')
-    const embedding = await this.#matrix('model.embed_tokens.weight')
-    if (tiedEmbeddings) this.#embedding = embedding
-    const embedded = await this.#gather(embedding)
-    this.#stream = graph.op('Reshape', [embedded, graph.ints(-1, hiddenSize)])
+    const embedded = await this.#vocabulary.lookUp()
+    this.#stream = graph.op('Reshape', [embedded, graph.ints(-1, architecture.hiddenSize)])
   }
 
   async layer(layer: number): Promise<void> {
-    const graph = this.#graph
+    const pen = this.#pen
     const name = `model.layers.${layer}`
     const normed = await this.#norm(`${name}.input_layernorm.weight`)
     this.#observe(layer, 'attention', normed)
-    const attended = new Activation(await this.#attention(layer, normed))
+    const attended = new Activation(await drawAttention(pen, layer, normed))
     this.#observe(layer, 'output', attended)
-    this.#addition = await this.#projection(`${name}.self_attn.o_proj`, attended)
+    this.#addition = await pen.projection(`${name}.self_attn.o_proj`, attended)
     const middle = await this.#norm(`${name}.post_attention_layernorm.weight`)
     this.#observe(layer, 'mlp', middle)
-    const gate = await this.#projection(`${name}.mlp.gate_proj`, middle)
-    const up = await this.#projection(`${name}.mlp.up_proj`, middle)
-    // x · sigmoid(x): SiLU, which ONNX Runtime has as QuickGelu with alpha 1
-    const active = graph.msOp('QuickGelu', [gate], { alpha: float(1) })
-    const product = new Activation(graph.op('Mul', [active, up]))
-    this.#observe(layer, 'down', product)
-    const isHeavyTailed = layer < this.#architecture.layers * HEAVY_TAILED_SHARE
-    this.#addition = await this.#projection(`${name}.mlp.down_proj`, product, isHeavyTailed)
+    this.#addition = await this.#feedForward(layer, middle)
   }
 
   /** Final norm and logits of the rows that are wanted, and the candidates among them. */
   async head(candidates: number): Promise<void> {
-    const graph = this.#graph
-    const { vocabSize } = this.#architecture
+    const { graph, architecture } = this.#pen
     const stream = graph.op('Add', [this.#stream, this.#addition ?? ''])
-    if (this.#observes) await this.#observeHead(stream)
+    if (this.#observes) {
+      await this.#pen.norm(stream, 'model.norm.weight', 'observed.norm', OBSERVED_HEAD)
+      graph.output(OBSERVED_HEAD, 'f32', ['tokens', 'features'])
+    }
     const picked = graph.op('Gather', [stream, 'out_rows'], { axis: 0 })
-    const normed = graph.op(
-      'SimplifiedLayerNormalization',
-      [picked, await this.#vector('model.norm.weight')],
-      { axis: -1, stash_type: 1, ...this.#epsilon() },
-    )
-    await this.#logits(normed)
+    await this.#vocabulary.weigh(await this.#pen.norm(picked, 'model.norm.weight'))
     drawCandidates(graph, 'logits', candidates)
-    graph.output('logits', 'f32', ['R', vocabSize])
+    graph.output('logits', 'f32', ['R', architecture.vocabSize])
   }
 
-  // The head keeps more bits than the layers: at 4 bits it alone costs SmolLM2-135M 7 % of perplexity. A tied matrix is
-  // written once where the kernels for looking up and for multiplying read the same bytes.
-  async #logits(normed: string): Promise<void> {
-    const graph = this.#graph
-    const { vocabSize, hiddenSize } = this.#architecture
-    const tied = this.#embedding
-    if (this.#precision === 'fp32' && tied !== null) {
-      graph.op('Gemm', [normed, 'embedding'], { transB: 1 }, 'logits')
-    } else if (this.#precision === 'int4') {
-      const head = tied === null ? await this.#stored8('lm_head.weight') : this.#embedded!
-      const shape = [vocabSize, hiddenSize / BLOCK]
-      const weight = graph.weight('lm_head', 'u8', [...shape, BLOCK], head.values)
-      const scale = graph.weight('lm_head.scale', 'f32', shape, head.scales)
-      graph.msOp(
-        'MatMulNBits',
-        [normed, weight, scale],
-        { K: hiddenSize, N: vocabSize, bits: 8, block_size: BLOCK, accuracy_level: 4 },
-        'logits',
-      )
-    } else {
-      const matrix = tied ?? (await this.#matrix('lm_head.weight'))
-      const input = new Activation(normed)
-      await this.#linear.write({ name: 'lm_head', input, matrix, output: 'logits' })
-    }
-  }
-
-  async #stored8(name: string) {
-    const { values, rows, columns } = await this.#matrix(name)
-    const quantised = quantiseBlocks8(values, rows, columns)
-    return {
-      values: await this.#graph.store(quantised.values),
-      scales: await this.#graph.store(quantised.scales),
-    }
-  }
-
-  async #attention(layer: number, normed: Activation): Promise<string> {
-    const graph = this.#graph
-    const { heads, kvHeads, headDim, qkNorm, slidingWindow } = this.#architecture
-    const name = `model.layers.${layer}.self_attn`
-    const projected = await this.#queryKeyValue(name, normed)
-    const inputs = qkNorm
-      ? await this.#normedHeads(name, projected)
-      : [graph.op('Reshape', [projected, 'grouped_shape']), '', '']
-    for (const part of ['k', 'v']) {
-      graph.input(`past.${layer}.${part}`, 'f32', ['B', kvHeads, 'capacity', headDim])
-      graph.output(`present.${layer}.${part}`, 'f32', ['B', kvHeads, 'capacity', headDim])
-    }
-    const attended = `${name}.out`
-    graph.node(
-      'com.microsoft',
-      'GroupQueryAttention',
-      [...inputs, `past.${layer}.k`, `past.${layer}.v`, 'seqlens_k', 'total_len', 'cos', 'sin'],
-      [attended, `present.${layer}.k`, `present.${layer}.v`],
-      {
-        num_heads: heads,
-        kv_num_heads: kvHeads,
-        do_rotary: 1,
-        ...(slidingWindow === null ? {} : { local_window_size: slidingWindow }),
-      },
-    )
-    return graph.op('Reshape', [attended, graph.ints(-1, heads * headDim)])
-  }
-
-  /** q, k and v of all heads in one product: [tokens, (heads + 2 kvHeads) · headDim]. */
-  async #queryKeyValue(name: string, normed: Activation): Promise<string> {
-    const { heads, kvHeads, headDim, hiddenSize, qkvBias } = this.#architecture
-    const parts = ['q_proj', 'k_proj', 'v_proj'].map((part) => `${name}.${part}`)
-    const rows = (heads + 2 * kvHeads) * headDim
-    const values = new Float32Array(rows * hiddenSize)
-    const bias = qkvBias ? new Float32Array(rows) : null
-    let row = 0
-    for (const part of parts) {
-      const matrix = await this.#matrix(`${part}.weight`)
-      values.set(matrix.values, row * hiddenSize)
-      bias?.set(await this.#checkpoint.read(`${part}.bias`), row)
-      row += matrix.rows
-    }
-    const matrix = { values, rows, columns: hiddenSize }
-    return this.#linear.write({ name: `${name}.qkv`, input: normed, matrix, bias })
-  }
-
-  // Qwen 3 norms each head's query and key before rotary; GroupQueryAttention's own inputs for that are refused on CPU.
-  async #normedHeads(name: string, projected: string): Promise<string[]> {
-    const graph = this.#graph
-    const { heads, kvHeads, headDim } = this.#architecture
-    const sizes = [heads * headDim, kvHeads * headDim, kvHeads * headDim]
-    const [q, k, v] = ['q', 'k', 'v'].map((part) => `${name}.${part}`) as [string, string, string]
-    graph.node('', 'Split', [projected, graph.ints(...sizes)], [q, k, v], { axis: -1 })
-    const normed: string[] = []
-    for (const [tensor, weight] of [
-      [q, 'q_norm'],
-      [k, 'k_norm'],
-    ] as const) {
-      const each = graph.op('Reshape', [tensor, graph.ints(-1, headDim)])
-      const scaled = graph.op(
-        'SimplifiedLayerNormalization',
-        [each, await this.#vector(`${name}.${weight}.weight`)],
-        { axis: -1, stash_type: 1, ...this.#epsilon() },
-      )
-      normed.push(scaled)
-    }
-    const shapes = [q, k].map((_, index) =>
-      graph.op('Concat', [graph.op('Shape', ['input_ids']), graph.ints(sizes[index]!)], {
-        axis: 0,
-      }),
-    )
-    return [
-      ...normed.map((tensor, index) => graph.op('Reshape', [tensor, shapes[index]!])),
-      graph.op('Reshape', [v, 'grouped_shape']),
-    ]
-  }
-
-  async #projection(name: string, input: Activation, heavyTailed = false): Promise<string> {
-    const matrix = await this.#matrix(`${name}.weight`)
-    return this.#linear.write({ name, input, matrix, heavyTailed })
+  async #feedForward(layer: number, middle: Activation): Promise<string> {
+    const pen = this.#pen
+    const { graph, architecture } = pen
+    const name = `model.layers.${layer}.mlp`
+    const gate = await pen.projection(`${name}.gate_proj`, middle)
+    const up = await pen.projection(`${name}.up_proj`, middle)
+    // x · sigmoid(x): SiLU, which ONNX Runtime has as QuickGelu with alpha 1
+    const active = graph.msOp('QuickGelu', [gate], { alpha: float(1) })
+    const product = new Activation(graph.op('Mul', [active, up]))
+    this.#observe(layer, 'down', product)
+    const isHeavyTailed = layer < architecture.layers * HEAVY_TAILED_SHARE
+    return pen.projection(`${name}.down_proj`, product, isHeavyTailed)
   }
 
   /** Adds what the last part computed to the residual stream and norms the sum. */
   async #norm(weightName: string): Promise<Activation> {
-    const graph = this.#graph
-    const weight = await this.#vector(weightName)
-    if (this.#addition === null) {
-      const normed = graph.op('SimplifiedLayerNormalization', [this.#stream, weight], {
-        axis: -1,
-        stash_type: 1,
-        ...this.#epsilon(),
-      })
-      return new Activation(normed)
-    }
+    const pen = this.#pen
+    if (this.#addition === null) return new Activation(await pen.norm(this.#stream, weightName))
+    const weight = await pen.vector(weightName)
     const [normed, sum] = [`${weightName}.out`, `${weightName}.sum`]
-    graph.node(
+    pen.graph.node(
       'com.microsoft',
       'SkipSimplifiedLayerNormalization',
       [this.#stream, this.#addition, weight],
       [normed, '', '', sum],
-      this.#epsilon(),
+      pen.epsilon(),
     )
     this.#stream = sum
     this.#addition = null
     return new Activation(normed)
   }
 
-  async #observeHead(stream: string): Promise<void> {
-    const weight = await this.#vector('model.norm.weight', 'observed.norm')
-    const attributes = { axis: -1, stash_type: 1, ...this.#epsilon() }
-    this.#graph.op('SimplifiedLayerNormalization', [stream, weight], attributes, OBSERVED_HEAD)
-    this.#graph.output(OBSERVED_HEAD, 'f32', ['tokens', 'features'])
-  }
-
   #observe(layer: number, point: Point, activation: Activation): void {
     if (!this.#observes) return
     const name = observedName(layer, point)
-    this.#graph.op('Identity', [activation.tensor], {}, name)
-    this.#graph.output(name, 'f32', ['tokens', 'features'])
-  }
-
-  async #gather(embedding: Matrix): Promise<string> {
-    const graph = this.#graph
-    const { rows, columns } = embedding
-    if (this.#precision === 'fp32') {
-      const stored = await graph.store(embedding.values)
-      const table = graph.weight('embedding', 'f32', [rows, columns], stored)
-      return graph.op('Gather', [table, 'input_ids'], { axis: 0 })
-    }
-    const { values, scales } = quantiseBlocks8(embedding.values, rows, columns)
-    this.#embedded = { values: await graph.store(values), scales: await graph.store(scales) }
-    const table = graph.weight('embedding', 'u8', [rows, columns], this.#embedded.values)
-    const scale = graph.weight(
-      'embedding.scale',
-      'f32',
-      [rows, columns / BLOCK],
-      this.#embedded.scales,
-    )
-    return graph.msOp('GatherBlockQuantized', [table, 'input_ids', scale], {
-      gather_axis: 0,
-      quantize_axis: 1,
-      block_size: BLOCK,
-      bits: 8,
-    })
-  }
-
-  #epsilon() {
-    return { epsilon: float(this.#architecture.normEpsilon) }
-  }
-
-  async #vector(name: string, as = name): Promise<string> {
-    const values = await this.#checkpoint.read(name)
-    return this.#graph.weight(as, 'f32', [values.length], await this.#graph.store(values))
-  }
-
-  async #matrix(name: string): Promise<Matrix> {
-    const [rows, columns] = this.#checkpoint.tensors.get(name)?.shape ?? []
-    const values = await this.#checkpoint.read(name)
-    if (rows === undefined || columns === undefined) {
-      throw new Error(`${name} is not a matrix. This is a bug.`)
-    }
-    return { values, rows, columns }
+    this.#pen.graph.op('Identity', [activation.tensor], {}, name)
+    this.#pen.graph.output(name, 'f32', ['tokens', 'features'])
   }
 }

@@ -16,6 +16,7 @@ import { collectSamples } from './calibrate.ts'
 import { drawDecoder } from './decoder.ts'
 import type { DecoderFiles } from './decoder.ts'
 import { smoothed } from './smoothing.ts'
+import { writeFactors } from './smoothing-file.ts'
 
 export interface WrittenDecoder extends DecoderFiles {
   parameters: number
@@ -68,7 +69,9 @@ export async function writeDecoder(
       options.threads,
     )
     signal?.throwIfAborted()
-    const files = await drawDecoder(await smoothed(checkpoint, samples), folder, {
+    const even = await smoothed(checkpoint, samples)
+    await writeFactors(folder, even.factors)
+    const files = await drawDecoder(even.checkpoint, folder, {
       precision,
       onProgress: (fraction) =>
         onProgress?.(CALIBRATION_SHARE + fraction * (1 - CALIBRATION_SHARE)),

@@ -10,6 +10,7 @@
 // Knows: one layer. Does not know: where it stands in the network.
 
 import type { Precision } from '../../models/manifest.ts'
+import { drawAdapted } from './adapter-inputs.ts'
 import type { GraphWriter } from './onnx.ts'
 import { BLOCK, quantiseBlocks4, quantiseRows, transpose } from './quantise.ts'
 
@@ -27,6 +28,8 @@ export class Activation {
   quantised: QuantisedRows | undefined
   /** [rows, features / block] */
   blockSums: string | undefined
+  /** some of its rows more than once: adapter-inputs.ts */
+  repeated: string | undefined
 
   constructor(tensor: string) {
     this.tensor = tensor
@@ -52,6 +55,8 @@ export interface LinearLayer {
    * over is quantised too and goes through the same product as more rows, 15 bits in all
    */
   heavyTailed?: boolean
+  /** rows may add an adapter's product to it */
+  isAdapted?: boolean
   /** name of the output, where it is the graph's own */
   output?: string
 }
@@ -67,6 +72,14 @@ export class LinearWriter {
 
   /** Writes a layer's weights and nodes and returns the name of its [rows, out] output. */
   async write(layer: LinearLayer): Promise<string> {
+    const plain = await this.#biased(layer)
+    if (!layer.isAdapted) return plain
+    const { name, input, matrix } = layer
+    const { rows, columns } = matrix
+    return drawAdapted(this.#graph, { name, input, columns, rows }, plain)
+  }
+
+  async #biased(layer: LinearLayer): Promise<string> {
     const graph = this.#graph
     const { name, bias, output } = layer
     if (!bias) return this.#product(layer, output)

@@ -27,6 +27,13 @@ export interface Stored {
   bytes: number
 }
 
+/** Two graphs over the same weights may be drawn at once: what is in neither form alone is in both. */
+export type Form = 'plain' | 'adapted'
+interface Part {
+  form: Form | null
+  bytes: Buffer
+}
+
 const MICROSOFT = 'com.microsoft'
 const IR_VERSION = 10
 const OPSET = 21
@@ -35,11 +42,12 @@ export class GraphWriter {
   readonly #folder: string
   readonly #dataName: string | null
   readonly #data: FileHandle | null
-  readonly #nodes: Buffer[] = []
+  readonly #nodes: Part[] = []
   readonly #initializers: Buffer[] = []
-  readonly #inputs: Buffer[] = []
+  readonly #inputs: Part[] = []
   readonly #outputs: Buffer[] = []
   readonly #constants = new Map<string, string>()
+  #form: Form | null = null
   #names = 0
   #end = 0
 
@@ -56,12 +64,19 @@ export class GraphWriter {
   }
 
   input(name: string, type: TensorType, shape: Shape): string {
-    this.#inputs.push(valueInfo(11, name, type, shape))
+    this.#inputs.push({ form: this.#form, bytes: valueInfo(11, name, type, shape) })
     return name
   }
 
   output(name: string, type: TensorType, shape: Shape): void {
     this.#outputs.push(valueInfo(12, name, type, shape))
+  }
+
+  /** What is drawn meanwhile belongs to one form of the graph only. */
+  inForm(form: Form, draw: () => void): void {
+    this.#form = form
+    draw()
+    this.#form = null
   }
 
   /** Appends a tensor's bytes to the data file. */
@@ -151,13 +166,23 @@ export class GraphWriter {
     this.#node(domain, type, inputs, outputs, attributes)
   }
 
+  /** Writes the graph's plain form, after which there is no more to draw. */
   async finish(modelName: string): Promise<void> {
+    await this.#data?.sync()
+    await this.#data?.close()
+    await this.write(modelName, 'plain')
+  }
+
+  /** Writes one form of what is drawn so far. */
+  async write(modelName: string, form: Form): Promise<void> {
+    const own = (parts: Part[]) =>
+      parts.filter((part) => part.form === null || part.form === form).map(({ bytes }) => bytes)
     const graph = message(
       7,
-      ...this.#nodes,
+      ...own(this.#nodes),
       text(2, 'decoder'),
       ...this.#initializers,
-      ...this.#inputs,
+      ...own(this.#inputs),
       ...this.#outputs,
     )
     const model = Buffer.concat([
@@ -167,8 +192,6 @@ export class GraphWriter {
       message(8, text(1, ''), varint(2, OPSET)),
       message(8, text(1, MICROSOFT), varint(2, 1)),
     ])
-    await this.#data?.sync()
-    await this.#data?.close()
     await writeFile(path.join(this.#folder, modelName), model, { flag: 'wx' })
   }
 
@@ -187,17 +210,16 @@ export class GraphWriter {
     outputs: string[],
     attributes: Record<string, Attribute>,
   ): void {
-    this.#nodes.push(
-      message(
-        1,
-        ...inputs.map((input) => text(1, input)),
-        ...outputs.map((output) => text(2, output)),
-        text(3, `${type}_${this.#nodes.length}`),
-        text(4, type),
-        ...Object.entries(attributes).map(([name, value]) => attribute(name, value)),
-        text(7, domain),
-      ),
+    const bytes = message(
+      1,
+      ...inputs.map((input) => text(1, input)),
+      ...outputs.map((output) => text(2, output)),
+      text(3, `${type}_${this.#nodes.length}`),
+      text(4, type),
+      ...Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+      text(7, domain),
     )
+    this.#nodes.push({ form: this.#form, bytes })
   }
 }
 

@@ -12,7 +12,8 @@ import type { Architecture } from '../../models/manifest.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { LayerSamples, Sample, Samples } from './calibrate.ts'
 
-interface LayerFactors {
+/** What the inputs of a layer's products are divided by. */
+export interface LayerFactors {
   attention: Float32Array
   /** by features of the value projection: query heads that share it share the factor */
   output: Float32Array
@@ -28,7 +29,10 @@ interface Columns {
 }
 
 /** The checkpoint with each layer's inputs evened out by what calibration saw; its head is no longer the embedding. */
-export async function smoothed(checkpoint: Checkpoint, samples: Samples): Promise<Checkpoint> {
+export async function smoothed(
+  checkpoint: Checkpoint,
+  samples: Samples,
+): Promise<{ checkpoint: Checkpoint; factors: LayerFactors[] }> {
   const factors: LayerFactors[] = []
   for (const [layer, sample] of samples.layers.entries()) {
     factors.push(await layerFactors(checkpoint, layer, sample))
@@ -38,7 +42,7 @@ export async function smoothed(checkpoint: Checkpoint, samples: Samples): Promis
   const { features } = samples.head
   const head = choose(samples.head, await readColumns(checkpoint, [headName]), own, features)
   const headShape = tensors.get(headName)!.shape
-  return {
+  const even: Checkpoint = {
     ...checkpoint,
     architecture: { ...architecture, tiedEmbeddings: false },
     tensors: new Map(tensors).set('lm_head.weight', { name: 'lm_head.weight', shape: headShape }),
@@ -52,6 +56,7 @@ export async function smoothed(checkpoint: Checkpoint, samples: Samples): Promis
     },
     close: () => checkpoint.close(),
   }
+  return { checkpoint: even, factors }
 }
 
 async function layerFactors(
@@ -195,38 +200,50 @@ function applyFactors(
   factors: LayerFactors,
   architecture: Architecture,
 ): Float32Array {
-  const { heads, kvHeads, headDim, hiddenSize, intermediateSize } = architecture
-  switch (part) {
-    case 'input_layernorm.weight':
-      return values.map((value, i) => value / factors.attention[i]!)
-    case 'post_attention_layernorm.weight':
-      return values.map((value, i) => value / factors.mlp[i]!)
-    case 'self_attn.q_proj.weight':
-    case 'self_attn.k_proj.weight':
-      return values.map((value, i) => value * factors.attention[i % hiddenSize]!)
-    case 'self_attn.v_proj.weight':
-      return values.map(
-        (value, i) =>
-          (value * factors.attention[i % hiddenSize]!) /
-          factors.output[Math.floor(i / hiddenSize)]!,
-      )
-    case 'self_attn.v_proj.bias':
-      return values.map((value, i) => value / factors.output[i]!)
-    case 'self_attn.o_proj.weight':
-      return values.map((value, i) => {
-        const feature = i % (heads * headDim)
-        return value * factors.output[valueFeature(feature, heads / kvHeads, headDim)]!
-      })
-    case 'mlp.gate_proj.weight':
-      return values.map((value, i) => value * factors.mlp[i % hiddenSize]!)
-    case 'mlp.up_proj.weight':
-      return values.map(
-        (value, i) =>
-          (value * factors.mlp[i % hiddenSize]!) / factors.down[Math.floor(i / hiddenSize)]!,
-      )
-    case 'mlp.down_proj.weight':
-      return values.map((value, i) => value * factors.down[i % intermediateSize]!)
-    default:
-      return values
+  if (part === 'input_layernorm.weight') {
+    return values.map((value, i) => value / factors.attention[i]!)
   }
+  if (part === 'post_attention_layernorm.weight') {
+    return values.map((value, i) => value / factors.mlp[i]!)
+  }
+  const [, module, kind] = /^(.*_proj)\.(weight|bias)$/.exec(part) ?? []
+  if (module === undefined) return values
+  const output = outputFactor(module, factors)
+  if (kind === 'bias') return values.map((value, i) => value / output(i))
+  const input = inputFactor(module, factors, architecture)
+  const width = widthOf(module, architecture)
+  return values.map((value, i) => (value * input(i % width)) / output(Math.floor(i / width)))
+}
+
+function widthOf(
+  module: string,
+  { heads, headDim, hiddenSize, intermediateSize }: Architecture,
+): number {
+  if (module === 'self_attn.o_proj') return heads * headDim
+  return module === 'mlp.down_proj' ? intermediateSize : hiddenSize
+}
+
+/** What a linear layer's weights are multiplied by, by column. @param module its name within its layer */
+export function inputFactor(
+  module: string,
+  factors: LayerFactors,
+  { heads, kvHeads, headDim }: Architecture,
+): (column: number) => number {
+  switch (module) {
+    case 'self_attn.o_proj':
+      return (column) => factors.output[valueFeature(column, heads / kvHeads, headDim)]!
+    case 'mlp.gate_proj':
+    case 'mlp.up_proj':
+      return (column) => factors.mlp[column]!
+    case 'mlp.down_proj':
+      return (column) => factors.down[column]!
+    default:
+      return (column) => factors.attention[column]!
+  }
+}
+
+/** What a linear layer's weights and bias are divided by, by row: the next layer's columns are multiplied by it. */
+export function outputFactor(module: string, factors: LayerFactors): (row: number) => number {
+  if (module === 'self_attn.v_proj') return (row) => factors.output[row]!
+  return module === 'mlp.up_proj' ? (row) => factors.down[row]! : () => 1
 }

@@ -11,12 +11,24 @@ import { OnnxRunner } from '../../runtime/engine/onnx-runner.ts'
 import { writeDecoder } from '../../runtime/graph/export.ts'
 import { loadOrt } from '../../runtime/ort/api.ts'
 
+type Size = { slots?: number; capacity?: number; maxPrefill?: number }
+
 export async function startRunner(
   t: TestContext,
   checkpoint: Checkpoint,
   precision: Precision,
-  { slots = 8, capacity = 128, maxPrefill = 64 } = {},
+  size: Size = {},
 ): Promise<OnnxRunner> {
+  return (await startRunnerIn(t, checkpoint, precision, size)).runner
+}
+
+/** The same with the folder that the graph lies in. */
+export async function startRunnerIn(
+  t: TestContext,
+  checkpoint: Checkpoint,
+  precision: Precision,
+  { slots = 8, capacity = 128, maxPrefill = 64 }: Size = {},
+): Promise<{ runner: OnnxRunner; folder: string }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'headrace-graph-'))
   const { parameters, ...graph } = await writeDecoder(checkpoint, folder, { precision, threads: 2 })
   const manifest: Manifest = {
@@ -46,5 +58,5 @@ export async function startRunner(
     runner.close()
     await rm(folder, { recursive: true })
   })
-  return runner
+  return { runner, folder }
 }
