@@ -114,13 +114,14 @@ export async function awaitDefaultModel(options: BringOptions): Promise<StoredVe
  * its engine does meanwhile is looked up, as nobody tells: runtimes of other machines come and go by themselves.
  */
 export class DefaultModel {
-  readonly #version: StoredVersion
+  readonly #answering: () => string
   readonly #deps: DefaultModelDeps
   #loading: Promise<void> | null = null
   #failedMs = -Infinity
 
-  constructor(version: StoredVersion, deps: DefaultModelDeps) {
-    this.#version = version
+  /** @param answering full id of the version that answers for it now: deployments change that */
+  constructor(answering: () => string, deps: DefaultModelDeps) {
+    this.#answering = answering
     this.#deps = deps
   }
 
@@ -133,7 +134,7 @@ export class DefaultModel {
   reload(): void {
     const { logger, signal } = this.#deps
     this.load().catch((error: unknown) => {
-      if (!signal.aborted) logger.error({ err: error }, `${this.#version.id} can't be loaded`)
+      if (!signal.aborted) logger.error({ err: error }, `${this.#answering()} can't be loaded`)
     })
   }
 
@@ -149,7 +150,7 @@ export class DefaultModel {
   /** Tells /readyz what the engine does now, and loads the version where no runtime has it any more. */
   async look(): Promise<void> {
     const { runtime, readiness, now = () => performance.now() } = this.#deps
-    const { id } = this.#version
+    const id = this.#answering()
     // A load says itself how far it is.
     if (this.#loading) return
     const engines = await runtime.stats().then(
@@ -165,7 +166,7 @@ export class DefaultModel {
 
   async #load(): Promise<void> {
     const { runtime, readiness, signal, now = () => performance.now() } = this.#deps
-    const { id } = this.#version
+    const id = this.#answering()
     const tell = (event: LoadEvent) => {
       if (event.type !== 'progress') return
       readiness.wait('loading', `${id} is being loaded.`, event.fraction)

@@ -76,13 +76,18 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   }
   const bringing = { entry: ENTRY, env, settings, defaultModel, logger, stderr, gateway, signal }
   const version = await (settings.runtimeUrls ? awaitDefaultModel : bringDefaultModel)(bringing)
-  model = new DefaultModel(version, { runtime, readiness, logger, signal })
+  const name = version.manifest.model
+  await gateway.deployments.adoption.adopt(name)
+  const answering = () =>
+    gateway.deployments.live.find(name)?.state.targets[0]?.version ?? version.id
+  model = new DefaultModel(answering, { runtime, readiness, logger, signal })
   await model.load()
   signal.throwIfAborted()
 
-  const { precision, source } = version.manifest
+  const answers = (await gateway.models.resolve(answering())) ?? version
+  const { precision, source } = answers.manifest
   const isBundled = source.kind === 'bundled'
-  stdout.write(welcome({ ...gateway, model: { version: version.id, precision, isBundled } }))
+  stdout.write(welcome({ ...gateway, model: { version: answers.id, precision, isBundled } }))
   await model.follow()
 }
 

@@ -15,8 +15,10 @@ import { GatewayError, internalError } from './errors.ts'
 import { estimatePrompt, needOf } from './limits/estimate.ts'
 import { lookUp } from './look-up.ts'
 import { reserve } from './reserve.ts'
+import { chosenFor } from './routing/chosen-for.ts'
 import { findRoute } from './routing/find-route.ts'
 import { PULSE_MS, Pulse } from './pulse.ts'
+import { stickyKeyOf } from './sticky-key.ts'
 import { targetHeaders } from './target-headers.ts'
 import { addToChoice, emptyChoice } from './dialects/whole-choice.ts'
 import type { AnswerEvent, Question } from './backends/backend.ts'
@@ -56,8 +58,10 @@ export async function answer(
   const { exchange, caller } = request
   if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
 
-  const route = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
+  const found = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
   const question: Question = { ...asked.question, id: exchange.id, isStreamed: asked.isStreamed }
+  const stickyKey = stickyKeyOf(request, found, question)
+  const route = chosenFor(found, stickyKey)
   const looked = await lookUp(request, reply, { route, question }, deps.cache)
   if (asked.isStored) exchange.stored()
   const need = { ...needOf(question, route), isKept: looked.hit !== null }
@@ -68,7 +72,7 @@ export async function answer(
   const ask = () =>
     deps.router.answer(route, question, {
       signal: exchange.signal,
-      stickyKey: stickyKeyOf(request, route),
+      stickyKey,
       onAsk: (target) => exchange.asking(route.model, target),
       onAttempt: (attempt) => exchange.attempted(attempt),
     })
@@ -100,12 +104,6 @@ export async function answer(
 
 function choicesOf(question: Question): number {
   return question.kind === 'chat' ? question.choices : question.choices * question.prompts.length
-}
-
-/** what keeps a caller's requests on one target */
-export function stickyKeyOf({ headers }: FastifyRequest, { stickyHeader }: Route): string | null {
-  const value = stickyHeader === null ? undefined : headers[stickyHeader]
-  return typeof value === 'string' && value !== '' ? value : null
 }
 
 interface Telling {

@@ -28,6 +28,7 @@ import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
+import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
 import { adminEndUserRoutes } from './routes/admin-end-users.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
@@ -53,6 +54,7 @@ import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
+import type { Deployments } from './deployments/open.ts'
 import type { Exchange } from './exchange.ts'
 import type { FeedbackSpool } from './feedback/spool.ts'
 import type { FeedbackTokens } from './feedback/tokens.ts'
@@ -100,6 +102,8 @@ export interface AppDeps {
   responses: KeptResponses
   feedback: { tokens: FeedbackTokens; spool: Pick<FeedbackSpool, 'append'> }
   routes: Routes
+  /** absent: nothing is deployed */
+  deployments?: Pick<Deployments, 'switchboard'>
   /** absent: nothing is declared by the admin API */
   declared?: DeclaredDeps
   readiness: Readiness
@@ -268,6 +272,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })
+    if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

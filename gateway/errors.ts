@@ -97,6 +97,16 @@ const ERRORS = {
   upstream_in_use: refused(409),
   secret_key_missing: refused(409),
   declarations_unavailable: unavailable('refused', 1),
+  // the library's deployments
+  version_not_found: refused(404),
+  deployment_not_found: refused(404),
+  not_deployed: refused(409),
+  no_canary: refused(409),
+  model_is_declared: refused(409),
+  deployment_conflict: refused(409),
+  not_enough_memory: refused(409),
+  nothing_to_roll_back_to: refused(409),
+  deployment_failed: { status: 422, type: 'server_error', outcome: 'failed' },
   // the house
   draining: unavailable('refused', 1),
   shut_down: unavailable('failed', 1),

@@ -37,6 +37,8 @@ export interface ExchangeRecord {
   version: string | null
   /** where that is: the name of an upstream, or `local` */
   upstream: string | null
+  /** id of the deployment that led there; null where none did, as for declared models and pinned versions */
+  deployment: number | null
   /** all that was asked, in order */
   attempts: Attempt[]
   streamed: boolean
@@ -99,6 +101,7 @@ export function emptyRecord(beginning: Beginning): ExchangeRecord {
     model: null,
     version: null,
     upstream: null,
+    deployment: null,
     attempts: [],
     streamed: false,
     prompt: null,

@@ -109,11 +109,12 @@ export class Exchange {
    * @returns headers that tell it of the request's trace; none where there is no trace
    */
   asking(model: string, target: Target): Record<string, string> | undefined {
-    const { version, upstream, price } = target
+    const { version, upstream, price, deployment } = target
     const record = this.#record
     record.model = model
     record.version = version
     record.upstream = upstream
+    record.deployment = deployment ?? null
     // What an earlier one had taken up is no part of this one's answer.
     record.promptTokens = null
     record.cachedTokens = null
@@ -138,10 +139,15 @@ export class Exchange {
     return this.#record.endUser
   }
 
+  /** as the caller named it */
+  get session(): string | null {
+    return this.#record.session
+  }
+
   /** what was asked last; null where nobody was */
-  get target(): Pick<Target, 'version' | 'upstream'> | null {
-    const { version, upstream } = this.#record
-    return version === null || upstream === null ? null : { version, upstream }
+  get target(): { version: string; upstream: string; deployment: number | null } | null {
+    const { version, upstream, deployment } = this.#record
+    return version === null || upstream === null ? null : { version, upstream, deployment }
   }
 
   get attempts(): readonly Attempt[] {

@@ -23,6 +23,8 @@ import { createIndexTables } from './db/exchange-index.ts'
 import { requireLanguage } from './db/exchange-words.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
+import { openDeployments } from './deployments/open.ts'
+import { storedVersions } from './deployments/version-source.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
 import { readPseudonymKey } from './db/pseudonym-key.ts'
@@ -42,7 +44,7 @@ import { Readiness } from './readiness.ts'
 import { KeptResponses } from './responses/kept-responses.ts'
 import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
-import { NO_LIBRARY, StoredRoutes } from './routing/routes.ts'
+import { DeployedRoutes } from './routing/deployed-routes.ts'
 import { connectRedis } from './redis.ts'
 import { combineRuntimes } from './runtimes.ts'
 import { Keyring } from './secrets.ts'
@@ -52,6 +54,7 @@ import { createRuntimeClient } from '../runtime/client.ts'
 import type { AdminKey } from './admin-key.ts'
 import type { Exchange } from './exchange.ts'
 import type { Settings } from './settings/settings.ts'
+import type { Deployments } from './deployments/open.ts'
 import type { Runtime } from '../runtime/client.ts'
 
 export interface GatewayOptions {
@@ -75,6 +78,7 @@ export interface Gateway {
   /** null: there is none, and local versions answer for nothing */
   runtime: Runtime | null
   models: ModelStore
+  deployments: Deployments
   /** Lets running answers end, refuses new ones, writes the log. @param hurry cuts what still runs */
   close(hurry: AbortSignal): Promise<void>
 }
@@ -149,9 +153,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
 
-  const library = runtime
-    ? new StoredRoutes(models, new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS }))
-    : NO_LIBRARY
+  const versions = storedVersions(models)
+  const deployments = await openDeployments({
+    pool,
+    versions,
+    runtime,
+    isDeclared: (model) => declared.routes.declares(model),
+    keepMs: settings.deploymentKeepS * 1000,
+    faultPoint: options.env['HEADRACE_FAULT_POINT'],
+    logger,
+  })
+  started.defer(() => deployments.close())
+  const library = new DeployedRoutes({
+    versions,
+    live: deployments.live,
+    adopt: (model) => deployments.adoption.adopt(model),
+    local: runtime && new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS }),
+    upstream: (name) => declared.routes.backendOf(name),
+  })
   const declared = await openDeclared({
     file: settings.configFile,
     // Beside what is kept, a container has the one folder that is mounted.
@@ -164,6 +183,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
   })
   started.defer(() => declared.close())
+  deployments.start()
 
   const readiness = new Readiness(() => declared.routes.upstreamModels)
   const openExchanges = new Set<Exchange>()
@@ -220,6 +240,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     routes: declared.routes,
     declared,
+    deployments,
     defaultTarget: () => declared.routes.defaultTarget(),
     callers: {
       findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash),
@@ -265,5 +286,5 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await parts.disposeAsync()
     logger.info({}, 'the gateway has stopped')
   }
-  return { url, adminKey, readiness, runtime, models, close }
+  return { url, adminKey, readiness, runtime, models, deployments, close }
 }

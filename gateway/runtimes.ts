@@ -51,7 +51,10 @@ export function combineRuntimes(runtimes: Runtime[]): Runtime {
 
     async stats(): Promise<HostStats> {
       const all = await someOf(members, ({ runtime }) => runtime.stats())
-      return { pid: process.pid, engines: all.flatMap(({ engines }) => engines) }
+      // Each version is loaded on all: the fullest host decides what fits.
+      const memories = all.flatMap(({ memory }) => memory ?? [])
+      const [memory] = memories.toSorted((a, b) => a.freeBytes - b.freeBytes)
+      return { pid: process.pid, memory, engines: all.flatMap(({ engines }) => engines) }
     },
 
     async close() {

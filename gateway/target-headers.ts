@@ -5,11 +5,14 @@
 export interface Asked {
   version: string
   upstream: string
+  /** id of the deployment that led there */
+  deployment?: number | null
 }
 
 /** @param attempts how many targets were asked, this one included */
-export function targetHeaders({ version, upstream }: Asked, attempts: number) {
+export function targetHeaders({ version, upstream, deployment }: Asked, attempts: number) {
   return {
+    ...(typeof deployment === 'number' && { 'x-headrace-deployment': deployment }),
     'x-headrace-version': headerText(version),
     'x-headrace-target': headerText(upstream),
     'x-headrace-attempts': attempts,

@@ -187,7 +187,16 @@ export interface EngineStats {
   decodeSeconds: number
 }
 
+interface HostMemory {
+  /** the machine's */
+  totalBytes: number
+  /** of that, what nobody uses */
+  freeBytes: number
+}
+
 export interface HostStats {
   pid: number
+  /** absent: it doesn't tell */
+  memory?: HostMemory
   engines: EngineStats[]
 }

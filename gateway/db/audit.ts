@@ -14,7 +14,8 @@ export interface Actor {
   /** of the caller; null: the holder of the admin key, or whoever sits at the command line */
   id: string | null
   name: string
-  via: 'api' | 'command_line'
+  /** `gateway`: it does so by itself, as when it takes back a canary */
+  via: 'api' | 'command_line' | 'gateway'
 }
 
 export interface Change {

@@ -50,6 +50,7 @@ export const FIELDS: readonly Field[] = [
   flag('streamed'),
   flag('is_usage_estimated'),
   flag('is_stored'),
+  whole('deployment'),
   whole('status'),
   whole('attempt_count'),
   tokens('prompt_tokens'),

@@ -26,7 +26,7 @@ export type ExchangeBodies = Pick<ExchangeRecord, 'prompt' | 'answer' | 'toolCal
 const COLUMNS = `
   id, started_at AS "startedAt", caller_id AS "callerId", caller_name AS "callerName", project_id AS "projectId",
   end_user AS "endUser", session, conversation_id AS "conversationId", previous_id AS "previousId", tags, metadata,
-  method, route, requested_model AS "requestedModel", model, version, upstream, attempt_count AS "attemptCount", attempts,
+  method, route, requested_model AS "requestedModel", model, version, upstream, deployment::float8 AS deployment, attempt_count AS "attemptCount", attempts,
   streamed, finish_reasons AS "finishReasons", prompt_tokens AS "promptTokens", cached_tokens AS "cachedTokens",
   completion_tokens AS "completionTokens", is_usage_estimated AS "isUsageEstimated", cost_usd::float8 AS "costUsd", cache,
   queue_ms AS "queueMs", prefill_ms AS "prefillMs", decode_ms AS "decodeMs",

@@ -50,6 +50,7 @@ const COLUMNS: Column[] = [
   ['model', ({ model }) => copyText(model)],
   ['version', ({ version }) => copyText(version)],
   ['upstream', ({ upstream }) => copyText(upstream)],
+  ['deployment', ({ deployment }) => copyNumber(deployment)],
   ['attempt_count', ({ attempts }) => String(attempts.length)],
   [
     'attempts',

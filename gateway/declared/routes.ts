@@ -5,6 +5,7 @@
 //
 // Knows: declarations, the library's routes. Does not know: files.
 
+import type { Backend } from '../backends/backend.ts'
 import type { Route, Routes, Target, Timeouts } from '../routing/route.ts'
 import type { Declaration, DeclaredModel, DeclaredTarget, DeclaredTimeouts } from './schema.ts'
 import type { Upstreams } from './upstreams.ts'
@@ -51,6 +52,15 @@ export class DeclaredRoutes implements Routes {
     const routes = await Promise.all(declared)
     const library = await this.#library.list()
     return [...routes, ...library.filter(({ model }) => !this.#models.has(model))]
+  }
+
+  /** Whether a name is declared: what answers for it is not deployed then. */
+  declares(model: string): boolean {
+    return this.#models.has(model)
+  }
+
+  backendOf(upstream: string): Backend | undefined {
+    return this.#upstreams.get(upstream)
   }
 
   /** How many models have an upstream to answer for them. */

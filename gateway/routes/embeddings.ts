@@ -1,13 +1,14 @@
 // POST /v1/embeddings
 
-import { stickyKeyOf } from '../answer.ts'
 import { mayAsk } from '../callers/caller.ts'
 import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-answer.ts'
 import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { needOfEmbedding } from '../limits/estimate.ts'
 import { reserve } from '../reserve.ts'
+import { chosenFor } from '../routing/chosen-for.ts'
 import { findRoute } from '../routing/find-route.ts'
+import { stickyKeyOf } from '../sticky-key.ts'
 import { targetHeaders } from '../target-headers.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { App } from '../request.ts'
@@ -38,7 +39,9 @@ export function embeddingRoutes(app: App, { routes, router, limits }: EmbeddingD
         throw new Error('A route that answers knows no caller. This is a bug.')
       }
       const { question, model, encodingFormat } = readEmbeddingsRequest(request.body)
-      const route = await findRoute(routes, model, (name) => mayAsk(caller, name))
+      const found = await findRoute(routes, model, (name) => mayAsk(caller, name))
+      const stickyKey = stickyKeyOf(request, found)
+      const route = chosenFor(found, stickyKey)
       await reserve(
         request,
         reply,
@@ -51,7 +54,7 @@ export function embeddingRoutes(app: App, { routes, router, limits }: EmbeddingD
         { ...question, id: exchange.id },
         {
           signal: exchange.signal,
-          stickyKey: stickyKeyOf(request, route),
+          stickyKey,
           onAsk: (asked) => exchange.asking(route.model, asked),
           onAttempt: (attempt) => exchange.attempted(attempt),
         },

@@ -41,7 +41,7 @@ function byWeight(targets: Target[], random: () => number): Target[] {
  * Weighted rendezvous hashing: each target draws from the key and its own name, so that a key's order changes only
  * where targets come or go, and the targets' shares of all keys are their weights.
  */
-function byKey(targets: Target[], key: string): Target[] {
+export function byKey(targets: Target[], key: string): Target[] {
   const keys = new Map(
     targets.map((target) => {
       const digest = hash('sha256', `${key}\n${target.version}`, 'buffer')

@@ -45,9 +45,13 @@ export interface Target {
   timeouts: Timeouts
   /** ISO 8601, for listings */
   created: string
+  /** id of the deployment that leads here; absent: none does */
+  deployment?: number
 }
 
 type Balance = 'weighted' | 'least_busy' | 'fastest'
+
+type Stickiness = 'caller' | 'session' | 'user'
 
 export interface Route {
   /** what clients put in `model` */
@@ -58,6 +62,14 @@ export interface Route {
   balance: Balance
   /** header whose value keeps a caller's requests on one target; null: none */
   stickyHeader: string | null
+  /** what keeps a conversation on one target, where a deployment says so */
+  sticky?: Stickiness
+  /** a target on trial, for a share of the keys */
+  canary?: { target: Target; share: number } | null
+  /** a target that gets a copy of a share of the requests, and whose answers nobody sees */
+  shadow?: { target: Target; share: number } | null
+  /** id of the deployment that says all this; absent: none does */
+  deployment?: number
   /** attempts after the first over the targets, each of which is asked once in any case; fallbacks come behind them */
   retries: number
   /** how long answers to equal questions are given again; null: never */

@@ -290,6 +290,14 @@ export const SETTINGS = {
     min: 0,
     max: 3_600_000,
   }),
+  deploymentKeepS: whole({
+    name: 'HEADRACE_DEPLOYMENT_KEEP_S',
+    default: '600',
+    about:
+      'seconds that a version stays loaded after a deployment displaced it, to be gone back to at once',
+    min: 5,
+    max: 2_592_000,
+  }),
   threads: whole({
     name: 'HEADRACE_THREADS',
     default: null,

@@ -2,6 +2,8 @@
 //
 // Knows: version ids, folders, engines. Does not know: HTTP, what happens inside an engine.
 
+import { freemem, totalmem } from 'node:os'
+
 import { Engine } from './engine.ts'
 import { findVersionFolder } from './version-folder.ts'
 import type { EngineSettings } from '../engine/messages.ts'
@@ -82,7 +84,8 @@ export class Host {
 
   async stats(): Promise<HostStats> {
     const engines = [...this.#engines.values()].map((engine) => engine.stats())
-    return { pid: process.pid, engines: await Promise.all(engines) }
+    const memory = { totalBytes: totalmem(), freeBytes: freemem() }
+    return { pid: process.pid, memory, engines: await Promise.all(engines) }
   }
 
   /** Takes nothing new, lets what runs finish, and resolves when no engine is left. */

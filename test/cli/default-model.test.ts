@@ -19,7 +19,7 @@ function start(t: TestContext) {
   const ending = new AbortController()
   t.after(() => ending.abort())
   const time = { now: 0 }
-  const model = new DefaultModel(VERSION, {
+  const model = new DefaultModel(() => VERSION.id, {
     runtime,
     readiness,
     logger: recordLog().logger,

@@ -45,6 +45,7 @@ test('a completed exchange says who asked what, what was answered, and how long 
     model: MODEL,
     version: LIVE,
     upstream: 'local',
+    deployment: null,
     streamed: false,
     prompt: CHAT.messages,
     answer: [WORDS.join('')],

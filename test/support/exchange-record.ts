@@ -27,6 +27,7 @@ export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeR
     model: 'guide',
     version: 'guide@2',
     upstream: 'local',
+    deployment: null,
     attempts: [{ version: 'guide@2', upstream: 'local', ms: 14, error: null, detail: null }],
     streamed: true,
     prompt: [{ role: 'user', content: 'Hi' }],

@@ -13,10 +13,10 @@ import { FeedbackTokens } from '../../gateway/feedback/tokens.ts'
 import { Metrics } from '../../gateway/metrics/metrics.ts'
 import { Privacy } from '../../gateway/privacy/privacy.ts'
 import { Router } from '../../gateway/routing/router.ts'
-import { StoredRoutes } from '../../gateway/routing/routes.ts'
 import { Readiness } from '../../gateway/readiness.ts'
 import { KeptResponses } from '../../gateway/responses/kept-responses.ts'
 import { recordLog } from './logger.ts'
+import { libraryRoutes } from './library-routes.ts'
 import { openGuards } from './limits.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
@@ -25,7 +25,6 @@ import type { BodyPolicy } from '../../gateway/callers/body-policy.ts'
 import type { Caller } from '../../gateway/callers/caller.ts'
 import type { CallersProject } from '../../gateway/callers/project-memory.ts'
 import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
-import type { KnownVersion, Versions } from '../../gateway/versions.ts'
 
 export const ADMIN_KEY = 'an-admin-key'
 export const KEY = 'hr_a-key-of-the-tests'
@@ -35,19 +34,11 @@ export const LIVE = 'guide@2'
 export const CHAT = { model: MODEL, messages: [{ role: 'user' as const, content: 'Hi' }] }
 
 /** Two models; `guide` has two versions of which the second is live, `other` is never loaded at the start. */
-const VERSIONS: KnownVersion[] = [
-  { id: 'guide@1', manifest: { model: 'guide', created: '2026-01-01T00:00:00.000Z' } },
-  { id: 'guide@2', manifest: { model: 'guide', created: '2026-02-01T00:00:00.000Z' } },
-  { id: 'other@1', manifest: { model: 'other', created: '2026-03-01T00:00:00.000Z' } },
+const VERSIONS = [
+  { id: 'guide@1', created: '2026-01-01T00:00:00.000Z' },
+  { id: 'guide@2', created: '2026-02-01T00:00:00.000Z' },
+  { id: 'other@1', created: '2026-03-01T00:00:00.000Z' },
 ]
-
-const versions: Versions = {
-  resolve: (name) =>
-    Promise.resolve(
-      VERSIONS.findLast(({ id, manifest }) => id === name || manifest.model === name) ?? null,
-    ),
-  listModels: () => Promise.resolve([...new Set(VERSIONS.map(({ manifest }) => manifest.model))]),
-}
 
 /** What the log was handed, and a way to wait for more. */
 class RecordedLog {
@@ -171,7 +162,7 @@ export async function startGateway(
       searchLanguage: 'simple',
       ...settings,
     },
-    routes: new StoredRoutes(versions, new LocalBackend({ runtime, loadWaitMs })),
+    routes: libraryRoutes(VERSIONS, new LocalBackend({ runtime, loadWaitMs })),
     callers: keys,
     pool: noDatabase,
     exchangeLog: log,

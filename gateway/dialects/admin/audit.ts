@@ -18,7 +18,10 @@ export const AuditBody = Type.Object({
   actor: Type.Object({
     id: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
     name: Type.String(),
-    via: Type.Unsafe<'api' | 'command_line'>({ type: 'string', enum: ['api', 'command_line'] }),
+    via: Type.Unsafe<AuditEntry['actor']['via']>({
+      type: 'string',
+      enum: ['api', 'command_line', 'gateway'],
+    }),
   }),
   action: Type.String({ description: 'key.create, project.update, …' }),
   target: Type.Object({ kind: Type.String(), id: Type.String(), name: Type.String() }),

@@ -9,25 +9,17 @@ import type { TestContext } from 'node:test'
 import { LocalBackend } from '../../../gateway/backends/local.ts'
 import { createPool } from '../../../gateway/db/pool.ts'
 import { openDeclared } from '../../../gateway/declared/open.ts'
-import { StoredRoutes } from '../../../gateway/routing/routes.ts'
 import { Keyring } from '../../../gateway/secrets.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { CHAT, startGateway } from '../../support/gateway.ts'
+import { libraryRoutes } from '../../support/library-routes.ts'
 import { recordLog } from '../../support/logger.ts'
 import { answerChat } from '../../support/openai-wire.ts'
 import { ScriptedRuntime, WORDS } from '../../support/scripted-runtime.ts'
 import { refuseWith, ScriptedUpstream } from '../../support/scripted-upstream.ts'
 
 const SECRET = 'sk-planted-secret'
-const MANIFEST = { model: 'guide', created: '2026-01-01T00:00:00.000Z' }
-
-const versions = {
-  resolve: (name: string) =>
-    Promise.resolve(
-      name === 'guide' || name === 'guide@2' ? { id: 'guide@2', manifest: MANIFEST } : null,
-    ),
-  listModels: () => Promise.resolve(['guide']),
-}
+const VERSIONS = [{ id: 'guide@2', created: '2026-01-01T00:00:00.000Z' }]
 
 function declarationOf(url: string, targets: string, more = '') {
   return `
@@ -47,7 +39,7 @@ async function start(t: TestContext, targets: string, more = '') {
   const { logger, messages } = recordLog()
   const runtime = new ScriptedRuntime(['guide@2'])
   const local = new LocalBackend({ runtime, loadWaitMs: 100 })
-  const library = new StoredRoutes(versions, local)
+  const library = libraryRoutes(VERSIONS, local)
   const declared = await openDeclared({
     ...withoutTables(t),
     file,
@@ -203,8 +195,8 @@ test('without a name the file of the first folder that has one counts', async (t
 test('a broken file at the start is refused with all that is wrong', async (t) => {
   const file = join(await makeFolder(t), 'headrace.yaml')
   await writeFile(file, 'modles: {}\nupstreams: { a: { api: x } }\n')
-  const library = new StoredRoutes(
-    versions,
+  const library = libraryRoutes(
+    VERSIONS,
     new LocalBackend({ runtime: new ScriptedRuntime([]), loadWaitMs: 1 }),
   )
   await assert.rejects(

@@ -1,0 +1,161 @@
+// What is live of every model, and which models' requests wait for a switch: known to every replica, in memory.
+//
+// PostgreSQL calls when an entry is written, and is asked once a second besides: calls get lost. While it is away what
+// was known goes on. Ids of entries are in the order of commits, so that what came after the last one is all that is new.
+//
+// Knows: the ledger's tables. Does not know: what is made of a state, how an entry comes to be.
+
+import { Listener } from '../db/listener.ts'
+import { listAttempts } from '../db/deployment-attempts.ts'
+import { DEPLOYMENTS_CHANNEL, listLiveSince, readNewestDeployment } from '../db/deployments.ts'
+import type { Attempt } from '../db/deployment-attempts.ts'
+import type { Deployment } from '../db/deployments.ts'
+import type { Pool } from '../db/pool.ts'
+import type { Logger } from '../logger.ts'
+
+/** All replicas follow within two seconds, also where calls are lost; a look costs the ends of two small indexes. */
+const POLL_MS = 1_000
+/** whoever holds requests renews it every second; where that can't be seen any more, nobody waits on */
+const HELD_UNSEEN_MS = 10_000
+
+export interface LiveDeploymentsOptions {
+  pool: Pool
+  logger: Logger
+  pollMs?: number
+}
+
+export class LiveDeployments {
+  readonly #options: LiveDeploymentsOptions
+  readonly #listener: Listener
+  readonly #live = new Map<string, Deployment>()
+  #attempts: Attempt[] = []
+  readonly #waiting = new Set<() => void>()
+  #newest = 0
+  #isReachable = false
+  #hasRead = false
+  #readMs = 0
+  #reading: Promise<void> | null = null
+  #isAskedAgain = false
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
+
+  private constructor(options: LiveDeploymentsOptions) {
+    this.#options = options
+    this.#listener = new Listener(options.pool, DEPLOYMENTS_CHANNEL, () => void this.refresh())
+  }
+
+  /** With what the tables say now, or nothing until they can be read. */
+  static async open(options: LiveDeploymentsOptions): Promise<LiveDeployments> {
+    const live = new LiveDeployments(options)
+    await live.#poll()
+    return live
+  }
+
+  /** false: PostgreSQL has not been read yet, so that a model without an entry may have one */
+  get hasRead(): boolean {
+    return this.#hasRead
+  }
+
+  find(model: string): Deployment | null {
+    return this.#live.get(model) ?? null
+  }
+
+  list(): Deployment[] {
+    return [...this.#live.values()]
+  }
+
+  /** Switches under way, for whoever decides what is to be resident. */
+  get attempts(): readonly Attempt[] {
+    return this.#attempts
+  }
+
+  /** Its requests have to wait: what answered it makes room for what will. */
+  isHeld(model: string): boolean {
+    return this.#attempts.some(({ draft, holds }) => holds && draft.model === model)
+  }
+
+  /** @returns whether it is held no longer */
+  async whenReleased(model: string, timeoutMs: number): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs
+    while (this.isHeld(model)) {
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0) return false
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, leftMs)
+      this.#waiting.add(resolve)
+      await promise
+      this.#waiting.delete(resolve)
+      clearTimeout(timer)
+    }
+    return true
+  }
+
+  /** Looks now. Resolves when everything that was committed before the call is in force. */
+  async refresh(): Promise<void> {
+    if (this.#reading) {
+      // The look under way may have been too early.
+      this.#isAskedAgain = true
+      return this.#reading
+    }
+    this.#reading = this.#readUntilQuiet().finally(() => (this.#reading = null))
+    return this.#reading
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await this.#listener.close()
+    await this.#reading
+    this.#attempts = []
+    this.#wake()
+  }
+
+  async #poll(): Promise<void> {
+    await this.refresh()
+    if (this.#isClosed) return
+    if (this.#isReachable) this.#listener.ensure()
+    const { pollMs = POLL_MS } = this.#options
+    this.#timer = setTimeout(() => void this.#poll(), pollMs).unref()
+  }
+
+  async #readUntilQuiet(): Promise<void> {
+    do {
+      this.#isAskedAgain = false
+      await this.#read()
+    } while (this.#isAskedAgain)
+  }
+
+  async #read(): Promise<void> {
+    const { pool, logger } = this.#options
+    try {
+      // Before the entries: an attempt that has gone by then has its entry.
+      const attempts = await listAttempts(pool, null)
+      const newest = await readNewestDeployment(pool)
+      if (newest !== this.#newest) {
+        for (const entry of await listLiveSince(pool, this.#newest)) {
+          this.#live.set(entry.model, entry)
+        }
+        this.#newest = newest
+      }
+      this.#attempts = attempts
+      if (!this.#isReachable && this.#hasRead) {
+        logger.info({}, 'the ledger of deployments can be read again')
+      }
+      this.#isReachable = true
+      this.#hasRead = true
+      this.#readMs = performance.now()
+      this.#wake()
+    } catch (error) {
+      if (this.#isReachable || !this.#hasRead) {
+        const reason = error instanceof Error ? error.message : String(error)
+        logger.warn({ reason }, "the ledger of deployments can't be read; what was live goes on")
+      }
+      this.#isReachable = false
+      if (performance.now() - this.#readMs > HELD_UNSEEN_MS) this.#attempts = []
+    }
+  }
+
+  #wake() {
+    for (const wake of this.#waiting) wake()
+  }
+}

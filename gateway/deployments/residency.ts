@@ -1,0 +1,95 @@
+// What the ledger wants resident, and the end of what it wants no longer.
+//
+// What is live, on trial, shadowed or a fallback is wanted, and so is what is being switched to. A version that a
+// deployment displaced is kept for a while, so that going back to it takes no load; then it is unloaded as soon as it
+// has nothing to do: what answers is never cut. Versions that were never deployed, such as pinned ones, are others'
+// business.
+//
+// Knows: the ledger, which versions are loaded. Does not know: memory, how an engine ends.
+
+import { findDisplacements } from '../db/deployments.ts'
+import { versionsOf } from './next-state.ts'
+import type { Pool } from '../db/pool.ts'
+import type { Logger } from '../logger.ts'
+import type { LiveDeployments } from './live.ts'
+import type { Runtime } from '../../runtime/client.ts'
+import type { EngineStats } from '../../runtime/protocol.ts'
+
+export interface WantedVersion {
+  version: string
+  /** null: for as long as it is in a live state */
+  until: Date | null
+}
+
+export interface ResidencyOptions {
+  pool: Pool
+  live: LiveDeployments
+  /** null: there is none, and nothing is resident */
+  runtime: Pick<Runtime, 'stats' | 'unload'> | null
+  /** how long a displaced version is kept loaded */
+  keepMs: number
+  logger: Logger
+  now?: () => number
+}
+
+export class Residency {
+  readonly #options: ResidencyOptions
+  #kept: WantedVersion[] = []
+  /** displacements that were seen to their end, so that who is loaded again by a pinned request may stay */
+  readonly #done = new Map<string, number>()
+
+  constructor(options: ResidencyOptions) {
+    this.#options = options
+  }
+
+  /** By all models' live states, switches under way, and those that are kept to go back to. */
+  wantedVersions(): WantedVersion[] {
+    const live = this.#wanted()
+    return [
+      ...[...live].map((version) => ({ version, until: null })),
+      ...this.#kept.filter(({ version }) => !live.has(version)),
+    ]
+  }
+
+  isWanted(version: string): boolean {
+    return this.#wanted().has(version)
+  }
+
+  /** Unloads what has been displaced for long enough and is idle. */
+  async look(): Promise<void> {
+    const { pool, live, runtime, keepMs, logger, now = Date.now } = this.#options
+    if (!runtime) return
+    const loaded = new Map<string, EngineStats[]>()
+    for (const engine of (await runtime.stats()).engines) {
+      loaded.set(engine.version, [...(loaded.get(engine.version) ?? []), engine])
+    }
+    const idle = [...loaded.keys()].filter((version) => !this.isWanted(version))
+    if (idle.length === 0) {
+      this.#kept = []
+      return
+    }
+    const kept: WantedVersion[] = []
+    for (const { version, at, by } of await findDisplacements(pool, idle)) {
+      if (this.#done.get(version) === by) continue
+      const until = new Date(at.getTime() + keepMs)
+      const isBusy = loaded.get(version)?.some(({ running, waiting }) => running + waiting > 0)
+      if (until.getTime() > now() || isBusy) {
+        kept.push({ version, until })
+        continue
+      }
+      // A switch is in the tables before it loads anything: what it wants stays.
+      await live.refresh()
+      if (this.isWanted(version)) continue
+      this.#done.set(version, by)
+      await runtime.unload(version)
+      logger.info({ version }, `${version} is unloaded: nothing that is live wants it any more`)
+    }
+    this.#kept = kept
+  }
+
+  #wanted(): Set<string> {
+    const { live } = this.#options
+    const states = [...live.list(), ...live.attempts.map(({ draft }) => draft)]
+    return new Set(states.flatMap(({ state }) => versionsOf(state)))
+  }
+}

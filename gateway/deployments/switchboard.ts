@@ -1,0 +1,341 @@
+// Switches a model's traffic from one state to another: checked, loaded and warmed up, then live in one step.
+//
+//   begin ─► (hold ─► unload old) ─► load and warm up new ─► live ─► every replica follows
+//              only to replace                └──► failed: an entry with the reason, and no traffic
+//
+// What is to be live is loaded on every host before the entry is written; what was live goes on answering until then.
+// Nothing is unloaded here, except to make room where that was asked for: residency.ts does, later.
+//
+// Knows: the steps and their order. Does not know: HTTP, how requests find their way.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { findDeployment, findLiveDeployment, listLiveDeployments } from '../db/deployments.ts'
+import { renewAttempt } from '../db/deployment-attempts.ts'
+import { GatewayError } from '../errors.ts'
+import { lastGood } from './last-good.ts'
+import { conflict } from './ledger.ts'
+import { neededVersions, nextState, sameState, versionsOf } from './next-state.ts'
+import { gibibytes } from './room.ts'
+import { RuntimeError } from '../../runtime/client.ts'
+import type { Actor } from '../db/audit.ts'
+import type { Deployment, DeploymentDraft } from '../db/deployments.ts'
+import type { Pool } from '../db/pool.ts'
+import type { Logger } from '../logger.ts'
+import type { FaultPoint } from './fault-point.ts'
+import type { Ledger } from './ledger.ts'
+import type { LiveDeployments } from './live.ts'
+import type { Request } from './next-state.ts'
+import type { Residency } from './residency.ts'
+import type { NeededVersion, Room } from './room.ts'
+import type { TrafficState } from './state.ts'
+import type { VersionSource } from './version-source.ts'
+import type { Runtime } from '../../runtime/client.ts'
+
+export interface Asked {
+  actor: Actor
+  reason?: string | null
+  /** the number that has to be live still */
+  ifLive?: number
+  /** where there is no memory for both: the old one ends first, and requests wait */
+  replace?: boolean
+}
+
+/** May refuse a state: a draft, an archived version, scores that are missing. @throws GatewayError that says what */
+export type Gate = (
+  model: string,
+  state: TrafficState,
+  before: TrafficState | null,
+) => Promise<void>
+
+export interface SwitchboardOptions {
+  pool: Pool
+  ledger: Ledger
+  live: LiveDeployments
+  versions: VersionSource
+  residency: Residency
+  /** null: there is none, and no local version can be deployed */
+  runtime: Pick<Runtime, 'load' | 'unload' | 'stats'> | null
+  room: Room
+  isDeclared: (model: string) => boolean
+  gates?: Gate[]
+  reach: (point: FaultPoint) => void
+  logger: Logger
+}
+
+const BEAT_MS = 1_000
+/** every replica has seen by then that requests are to wait */
+const CONVERGED_MS = 2_000
+/** what still answers when its version has to make room gets this long */
+const IDLE_MS = 20_000
+const LOOK_MS = 50
+
+export class Switchboard {
+  readonly #options: SwitchboardOptions
+
+  constructor(options: SwitchboardOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @returns the entry that is live from now on; the present one where it says the same already
+   * @throws GatewayError where it is refused, or failed; nothing that answered before is touched then
+   */
+  async deploy(model: string, request: Request, asked: Asked): Promise<Deployment> {
+    const live = await this.#liveOf(model, asked)
+    const state = nextState(live?.state ?? null, request)
+    if (live && sameState(live.state, state)) return live
+    const { action } = request
+    // A last step is what it does.
+    const isLast = action === 'step' && state.canary === null
+    return this.#switch(live, asked, {
+      ...draftOf(model, live, asked),
+      action: isLast ? 'promote' : action,
+      state,
+    })
+  }
+
+  /** @param to a number; null: the last good state, see last-good.ts */
+  async rollback(model: string, to: number | null, asked: Asked): Promise<Deployment> {
+    const { pool } = this.#options
+    const live = await this.#liveOf(model, asked)
+    if (!live) throw notDeployed(model)
+    const restored =
+      to === null ? lastGood(await listLiveDeployments(pool, model)) : await this.#entry(model, to)
+    if (!restored) {
+      throw new GatewayError(
+        'nothing_to_roll_back_to',
+        `No earlier state of '${model}' differs from number ${live.number} and was not taken back itself. ` +
+          "'to' takes the number of any deployment.",
+      )
+    }
+    if (to !== null && sameState(restored.state, live.state)) return live
+    const from = versionsOf(live.state).join(', ')
+    return this.#switch(live, asked, {
+      ...draftOf(model, live, asked),
+      action: 'rollback',
+      state: restored.state,
+      restores: restored.number,
+      reason: asked.reason ?? `Back from ${from} to number ${restored.number}.`,
+    })
+  }
+
+  async #switch(
+    live: Deployment | null,
+    asked: Asked,
+    draft: DeploymentDraft,
+  ): Promise<Deployment> {
+    const { ledger, live: known, gates = [], reach } = this.#options
+    const { model, state } = draft
+    const needed = await this.#check(model, state)
+    // Taking back what is bad is never refused for what the good one lacks.
+    if (draft.action !== 'rollback')
+      for (const gate of gates) await gate(model, state, live?.state ?? null)
+    const replaces = await this.#mustReplace(model, needed, asked)
+    const attempt = await ledger.begin(draft, replaces)
+    const beat = setInterval(() => void this.#beat(attempt), BEAT_MS)
+    try {
+      reach('after-attempt')
+      const error = await this.#load(model, state, needed, replaces)
+      reach('before-commit')
+      const entry = await ledger.end(attempt, draft, error)
+      reach('after-commit')
+      await known.refresh()
+      reach('after-refresh')
+      if (error !== null) throw await this.#failed(entry)
+      // Whoever unloads may have looked a moment before.
+      for (const { id } of needed) void this.#options.runtime?.load(id).catch(() => {})
+      return entry
+    } catch (error) {
+      await ledger.abandon(attempt).catch(() => {})
+      throw error
+    } finally {
+      clearInterval(beat)
+    }
+  }
+
+  /** @returns why it can't be; null where everything that is to be live answers on every host */
+  async #load(
+    model: string,
+    state: TrafficState,
+    needed: NeededVersion[],
+    replaces: boolean,
+  ): Promise<string | null> {
+    const { runtime, reach, live, logger } = this.#options
+    if (!runtime) return null
+    const ended = replaces ? await this.#makeRoom(model, state) : []
+    try {
+      for (const { id } of needed) await runtime.load(id)
+      reach('after-load')
+      return null
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      logger.error({ err: error, model }, `a deployment of ${model} failed`)
+      // Those who wait are answered by what answered before, if it can be had again.
+      await Promise.allSettled(ended.map((version) => runtime.load(version)))
+      await live.refresh()
+      return error.message
+    }
+  }
+
+  /** Has requests wait, and ends what only they wanted. @returns what was ended */
+  async #makeRoom(model: string, state: TrafficState): Promise<string[]> {
+    const { runtime, live, reach } = this.#options
+    if (!runtime) return []
+    await sleep(CONVERGED_MS)
+    reach('after-hold')
+    const others = live.list().filter((entry) => entry.model !== model)
+    const wanted = new Set([state, ...others.map((entry) => entry.state)].flatMap(versionsOf))
+    const loaded = (await runtime.stats()).engines.map(({ version }) => version)
+    const old = [...new Set(loaded)].filter(
+      (version) => version.startsWith(`${model}@`) && !wanted.has(version),
+    )
+    for (const version of old) {
+      await this.#whenIdle(version)
+      await runtime.unload(version)
+    }
+    reach('after-unload')
+    return old
+  }
+
+  async #whenIdle(version: string): Promise<void> {
+    const deadline = performance.now() + IDLE_MS
+    while (performance.now() < deadline) {
+      const { engines = [] } = (await this.#options.runtime?.stats()) ?? {}
+      const isBusy = engines.some(
+        (engine) => engine.version === version && engine.running + engine.waiting > 0,
+      )
+      if (!isBusy) return
+      await sleep(LOOK_MS)
+    }
+  }
+
+  /** @returns local versions that have to be loaded, with what they take @throws GatewayError where one isn't there */
+  async #check(model: string, state: TrafficState): Promise<NeededVersion[]> {
+    const { versions, runtime } = this.#options
+    const local: NeededVersion[] = []
+    const needed = new Set(neededVersions(state))
+    const own = [...state.targets, ...(state.canary ? [state.canary] : [])]
+    const stranger = own.find(({ version }) => !version.startsWith(`${model}@`))
+    if (stranger) {
+      throw new GatewayError(
+        'invalid_value',
+        `'${stranger.version}' is no version of '${model}'; only shadows and fallbacks may be another model's.`,
+        { param: 'version' },
+      )
+    }
+    for (const id of versionsOf(state)) {
+      const version = await versions.find(id)
+      if (!version) throw noVersion(id)
+      if (version.kind !== 'local') continue
+      if (!runtime) {
+        throw new GatewayError(
+          'deployment_failed',
+          `'${id}' needs a runtime, and this server has none.`,
+        )
+      }
+      if (needed.has(id)) local.push({ id, bytes: version.bytes })
+    }
+    return local
+  }
+
+  /** @returns whether the old has to go first @throws GatewayError `not_enough_memory` where nobody allowed that */
+  async #mustReplace(model: string, needed: NeededVersion[], { replace }: Asked): Promise<boolean> {
+    const { runtime, room } = this.#options
+    if (!runtime || needed.length === 0) return false
+    const { engines } = await reachable(runtime.stats())
+    const ready = new Set(
+      engines.flatMap(({ version, state }) => (state === 'ready' ? version : [])),
+    )
+    const shortage = await room(needed.filter(({ id }) => !ready.has(id)))
+    if (!shortage) return false
+    if (replace) return true
+    throw new GatewayError(
+      'not_enough_memory',
+      `The new version needs about ${gibibytes(shortage.needBytes)} beside the old one, and ` +
+        `${gibibytes(shortage.freeBytes)} are free. Nothing was changed. 'replace': true ends the old one of '${model}' ` +
+        'first; requests wait meanwhile.',
+    )
+  }
+
+  async #liveOf(model: string, { ifLive }: Asked): Promise<Deployment | null> {
+    const { pool, isDeclared } = this.#options
+    if (isDeclared(model)) throw isNotDeployed(model)
+    const live = await findLiveDeployment(pool, model)
+    if (ifLive !== undefined && live?.number !== ifLive) throw conflict(model, ifLive, live)
+    return live
+  }
+
+  async #entry(model: string, number: number): Promise<Deployment> {
+    const entry = await findDeployment(this.#options.pool, model, number)
+    if (!entry) {
+      throw new GatewayError(
+        'deployment_not_found',
+        `'${model}' has no deployment number ${number}.`,
+        {
+          param: 'to',
+        },
+      )
+    }
+    if (entry.outcome === 'live') return entry
+    throw new GatewayError(
+      'invalid_value',
+      `Deployment number ${number} of '${model}' failed and was never live: ${entry.error}`,
+      { param: 'to' },
+    )
+  }
+
+  /** An engine that can't be started is not kept; another state may want the version. */
+  async #failed({ model, number, state, error }: Deployment): Promise<GatewayError> {
+    const { runtime, residency } = this.#options
+    for (const version of neededVersions(state)) {
+      if (!residency.isWanted(version)) await runtime?.unload(version).catch(() => {})
+    }
+    return new GatewayError(
+      'deployment_failed',
+      `Deployment number ${number} of '${model}' failed, and what was live still is: ${error}`,
+    )
+  }
+
+  async #beat(attempt: string): Promise<void> {
+    // A beat that is lost is followed by another; who misses too many is told at the end.
+    await renewAttempt(this.#options.pool, attempt).catch(() => {})
+  }
+}
+
+function draftOf(model: string, live: Deployment | null, { actor, reason = null }: Asked) {
+  return { model, basedOn: live?.number ?? null, restores: null, reason, actor }
+}
+
+async function reachable<T>(asking: Promise<T>): Promise<T> {
+  try {
+    return await asking
+  } catch (cause) {
+    if (!(cause instanceof RuntimeError)) throw cause
+    throw new GatewayError(
+      'runtime_unreachable',
+      "The runtime can't be reached at the moment; nothing was changed. Try again shortly.",
+      { cause },
+    )
+  }
+}
+
+function noVersion(id: string): GatewayError {
+  return new GatewayError(
+    'version_not_found',
+    `There is no version '${id}', or none that may answer.`,
+    { param: 'version' },
+  )
+}
+
+export function notDeployed(model: string): GatewayError {
+  return new GatewayError('deployment_not_found', `Nothing of '${model}' was ever deployed here.`)
+}
+
+function isNotDeployed(model: string): GatewayError {
+  return new GatewayError(
+    'model_is_declared',
+    `'${model}' is declared, in headrace.yaml or by PUT /admin/models/${model}: its declaration says who answers, and there ` +
+      'is nothing to deploy.',
+  )
+}

@@ -1,0 +1,49 @@
+// Routes to versions that a test names, without a ledger: each model is answered by its newest.
+
+import { DeployedRoutes } from '../../gateway/routing/deployed-routes.ts'
+import type { Backend } from '../../gateway/backends/backend.ts'
+
+export interface NamedVersion {
+  /** `model@n` */
+  id: string
+  /** ISO 8601 */
+  created: string
+}
+
+/** @param versions oldest first */
+export function libraryRoutes(versions: readonly NamedVersion[], local: Backend): DeployedRoutes {
+  const modelOf = ({ id }: NamedVersion) => id.slice(0, id.indexOf('@'))
+  const newestOf = (model: string) =>
+    versions.findLast((version) => modelOf(version) === model)?.id ?? null
+  return new DeployedRoutes({
+    versions: {
+      async find(id) {
+        const version = versions.find((version) => version.id === id)
+        return version ? { kind: 'local', bytes: 0, created: version.created } : null
+      },
+      listModels: async () => [...new Set(versions.map(modelOf))],
+      newestOf: async (model) => newestOf(model),
+    },
+    live: {
+      find: () => null,
+      list: () => [],
+      isHeld: () => false,
+      whenReleased: async () => true,
+    },
+    adopt: async (model) => {
+      const version = newestOf(model)
+      if (version === null) return null
+      const targets = [{ version, weight: 1 }]
+      const state = {
+        targets,
+        canary: null,
+        shadow: null,
+        fallbacks: [],
+        sticky: 'session' as const,
+      }
+      return { id: null, model, state }
+    },
+    local,
+    upstream: () => undefined,
+  })
+}
