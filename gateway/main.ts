@@ -25,6 +25,7 @@ import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { openDeployments } from './deployments/open.ts'
 import { storedVersions } from './deployments/version-source.ts'
+import { Webhooks } from './deployments/webhooks.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
 import { readPseudonymKey } from './db/pseudonym-key.ts'
@@ -154,8 +155,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
 
   const versions = storedVersions(models)
+  const webhooks = new Webhooks({ pool, logger })
+  started.defer(() => webhooks.close())
   const deployments = await openDeployments({
     pool,
+    announce: webhooks.announce,
     versions,
     runtime,
     isDeclared: (model) => declared.routes.declares(model),
@@ -178,6 +182,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     env: options.env,
     library,
     usePatterns: (patterns) => privacy.usePatterns(patterns),
+    useWebhooks: (addresses) => webhooks.configure(addresses),
     pool,
     keyring,
     logger,

@@ -80,6 +80,11 @@ class Checker {
   /** What the schema can't say. */
   #checkMeaning(declaration: Declaration) {
     const { upstreams = {}, models = {}, default_upstream: standard, redact = {} } = declaration
+    for (const [index, { url }] of (declaration.webhooks ?? []).entries()) {
+      if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) continue
+      const path = ['webhooks', index, 'url']
+      this.#problem(path, 'must be an address that begins with https:// or http://.')
+    }
     for (const [kind, pattern] of Object.entries(redact)) this.#checkPattern(kind, pattern)
     const known = [...new Set([...Object.keys(upstreams), ...this.#upstreams])]
     for (const [name, upstream] of Object.entries(upstreams)) {
@@ -197,7 +202,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 const VISIBLE = /^[\x20-\x7e]*$/
 
 /** fields whose values may be secret; addresses, because people put passwords into them */
-const NEVER_SHOWN = new Set<string | number>(['key', 'headers', 'base_url'])
+const NEVER_SHOWN = new Set<string | number>(['key', 'headers', 'base_url', 'secret', 'url'])
 
 function pathOf(pointer: string): Path {
   return pointer

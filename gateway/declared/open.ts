@@ -30,6 +30,8 @@ export interface DeclaredOptions {
   keyring: Keyring
   /** what the file says is to be taken out of texts that are kept redacted */
   usePatterns?: (patterns: Record<string, string>) => void
+  /** what the file says of who is to be told of deployments */
+  useWebhooks?: (webhooks: { url: string; secret: string }[]) => void
   logger: Logger
 }
 
@@ -53,6 +55,7 @@ export async function openDeclared(options: DeclaredOptions): Promise<Declared> 
   const sources = new Sources((declaration) => {
     routes.declare(declaration)
     options.usePatterns?.(declaration.redact ?? {})
+    options.useWebhooks?.(declaration.webhooks ?? [])
   })
   const onDeclaration = sources.fromStore.bind(sources)
   const stored = await StoredDeclarations.open({ pool, keyring, logger, onDeclaration })

@@ -96,6 +96,13 @@ export const DeclarationSchema = Type.Object(
     ),
     /** who takes what names no model: files, batches */
     default_upstream: Type.Optional(name),
+    /** who is told of every deployment */
+    webhooks: Type.Optional(
+      Type.Array(
+        Type.Object({ url: Type.String(), secret: Type.String({ minLength: 24 }) }, closed),
+        { maxItems: 20 },
+      ),
+    ),
     /** what is taken out of texts that are kept redacted, besides what is known: RE2's patterns by `[NAME]` */
     redact: Type.Optional(
       Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 1000 }), {

@@ -17,6 +17,7 @@ import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
 import { kvBytesPerToken } from './onnx-runner.ts'
 import { openRunner } from './open-runner.ts'
 import type { Runner } from './runner.ts'
+import { tryOut } from './trial.ts'
 import { loadText } from './text/text.ts'
 
 await main(process.argv[2])
@@ -73,7 +74,10 @@ async function load(settings: EngineSettings): Promise<Engine> {
   warmUp(runner, manifest.tokenizer.bosTokenId ?? 0)
   const now = () => performance.now()
   const { sampling } = manifest
-  const engine = new Engine({ runner, text, sampling, prefillChunk, maxWaiting, now })
+  const options = { runner, text, sampling, prefillChunk, maxWaiting, now }
+  // An engine of its own, so that figures begin with the first request.
+  tryOut(new Engine(options))
+  const engine = new Engine(options)
   send({ type: 'ready', loadMs: now() - startMs })
   return engine
 }
