@@ -10,6 +10,7 @@ import { Command } from 'commander'
 
 import { auditCommand } from './audit.ts'
 import { createLogger } from './console-log.ts'
+import { deploymentCommands } from './deployments.ts'
 import { endUsersCommand } from './end-users.ts'
 import { exportCommand } from './export.ts'
 import { feedbackCommand } from './feedback.ts'
@@ -113,6 +114,7 @@ export function createProgram(deps: ProgramDeps): Command {
       createLogger('command', logLevel === 'info' ? 'warn' : logLevel, isTerminal),
     stdout,
   }
+  for (const command of deploymentCommands(database)) program.addCommand(command)
   program.addCommand(keysCommand(database))
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))

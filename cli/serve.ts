@@ -1,6 +1,7 @@
 // `headrace serve` and `headrace gateway`: everything on this host, or the gateway alone in front of other runtimes.
 
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,7 @@ import type { Logger } from 'pino'
 
 import { awaitDefaultModel, bringDefaultModel, DefaultModel } from './default-model.ts'
 import { RuntimeProcess } from './runtime-process.ts'
+import { URL_FILE } from './server-api.ts'
 import { welcome } from './welcome.ts'
 import { lockDataFolder } from '../gateway/data-folder.ts'
 import { checkPortIsFree } from '../gateway/listening.ts'
@@ -39,6 +41,7 @@ const POLL_MS = 2_000
 const KEPT_FROM_RUNTIME = [
   'DATABASE_URL',
   'HEADRACE_ADMIN_KEY',
+  'HEADRACE_API_KEY',
   'HEADRACE_METRICS_TOKEN',
   'HEADRACE_RUNTIME_TOKEN',
   'HEADRACE_SECRET_KEY',
@@ -62,6 +65,9 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
       : { addresses: settings.runtimeUrls ?? [], token: settings.runtimeToken }
   const gateway = await startGateway({ ...options, runtimes, signal: life.ending })
   parts.defer(() => gateway.close(life.hurry))
+  const urlFile = join(settings.dataDir, URL_FILE)
+  await writeFile(urlFile, `${gateway.url}\n`)
+  parts.defer(() => rm(urlFile, { force: true }))
   life.ending.throwIfAborted()
 
   const { runtime, readiness } = gateway

@@ -31,5 +31,18 @@ export function callerOf({ caller }: FastifyRequest): Caller {
 /** Who is to be named in the audit log. */
 export function actorOf(request: FastifyRequest): Actor {
   const { id, name } = callerOf(request)
+  // Whoever holds the admin key has no name of their own, but the command line knows who sits there.
+  const said = request.headers['x-headrace-actor']
+  if (id === null && typeof said === 'string' && /^[\x21-\x7e]{1,192}$/.test(said)) {
+    return { id, name: decoded(said), via: 'command_line' }
+  }
   return { id, name, via: 'api' }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }

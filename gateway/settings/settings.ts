@@ -63,6 +63,19 @@ export const SETTINGS = {
     about:
       'key that may call everything; without it one is made and kept in `<data dir>/admin-key`',
   }),
+  serverUrl: text({
+    name: 'HEADRACE_URL',
+    default: null,
+    about:
+      'server that commands such as `headrace deploy` ask; without it the one that runs on the data folder',
+    allowed: 'an address that begins with https:// or http://',
+    pattern: /^https?:\/\/\S+$/,
+  }),
+  apiKey: secret({
+    name: 'HEADRACE_API_KEY',
+    default: null,
+    about: 'key of the role admin that such commands use; without it the admin key',
+  }),
   authGraceS: whole({
     name: 'HEADRACE_AUTH_GRACE_S',
     default: '3600',

@@ -1,0 +1,77 @@
+// The admin API of the server that runs, for commands that only it can do: those that load models and move traffic.
+//
+// Where it is: HEADRACE_URL, else what a server on this data folder wrote down, else where it would listen by the
+// settings. With which key: HEADRACE_API_KEY, else the admin key as a server has it.
+
+import { readFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+
+import type { Settings } from '../gateway/settings/settings.ts'
+
+export const URL_FILE = 'server-url'
+
+export interface ServerApi {
+  /** @throws Error in the server's words */
+  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>>
+}
+
+export function serverApi(settings: Settings): ServerApi {
+  return {
+    async ask(method, path, body) {
+      const url =
+        settings.serverUrl ?? (await readWritten(settings, URL_FILE)) ?? localUrl(settings)
+      const key = settings.apiKey ?? settings.adminKey ?? (await readWritten(settings, 'admin-key'))
+      if (key === null) {
+        throw new Error(
+          `There is no key for ${url}: set HEADRACE_API_KEY, or HEADRACE_DATA_DIR to the folder of the server.`,
+        )
+      }
+      const response = await reach(url, path, {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          // Who holds the admin key has no name of their own.
+          'x-headrace-actor': encodeURIComponent(userInfo().username),
+          ...(body && { 'content-type': 'application/json' }),
+        },
+        body: body && JSON.stringify(body),
+      })
+      const text = await response.text()
+      if (response.ok) return JSON.parse(text) as Record<string, unknown>
+      throw new Error(messageOf(text) ?? `${url} answered with status ${response.status}.`)
+    },
+  }
+}
+
+async function reach(url: string, path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(new URL(path, url), init)
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
+    throw new Error(
+      `No server can be reached at ${url}: ${reason}. Start one by headrace serve, or set HEADRACE_URL.`,
+      { cause: error },
+    )
+  }
+}
+
+function messageOf(text: string): string | null {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: unknown } }
+    return typeof error?.message === 'string' ? error.message : null
+  } catch {
+    return null
+  }
+}
+
+async function readWritten({ dataDir }: Settings, name: string): Promise<string | null> {
+  const text = await readFile(join(dataDir, name), 'utf8').catch(() => '')
+  return text.trim() || null
+}
+
+function localUrl({ host, port }: Settings): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}
