@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log limits-proof outage-proof kill-proof soak-proof clean
+.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside others
 bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 	@$(NODE) test/bench/log/main.ts $(ARGS)
 
+bench-rollback: $(INSTALLED) ## measure what a deployment and its rollback cost who is being answered
+	@$(NODE) test/bench/rollback/main.ts $(ARGS)
+
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
 
@@ -43,6 +46,9 @@ outage-proof: $(INSTALLED) ## show that nothing is refused or lost without Postg
 
 kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes a minute
 	@$(NODE) test/proofs/kill.ts $(ARGS)
+
+switch-kill-proof: $(INSTALLED) ## show that kill -9 at any step of a deployment leaves no half of it; takes three minutes
+	@$(NODE) test/proofs/switch-kill.ts $(ARGS)
 
 soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes ten minutes
 	@$(NODE) test/proofs/soak.ts $(ARGS)

@@ -67,6 +67,8 @@ export interface GatewayOptions {
   logger: FastifyBaseLogger
   /** what `${NAME}` in headrace.yaml stands for */
   env: Record<string, string | undefined>
+  /** where proofs have the process die; see deployments/fault-point.ts */
+  faultPoint?: string
   /** ends the wait for a database that is not up yet */
   signal?: AbortSignal
 }
@@ -164,7 +166,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     runtime,
     isDeclared: (model) => declared.routes.declares(model),
     keepMs: settings.deploymentKeepS * 1000,
-    faultPoint: options.env['HEADRACE_FAULT_POINT'],
+    faultPoint: options.faultPoint,
     logger,
   })
   started.defer(() => deployments.close())

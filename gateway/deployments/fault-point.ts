@@ -1,9 +1,9 @@
 // Places where a test may have the process die: at each step of a switch, as a power cut would.
 //
-// Where HEADRACE_FAULT_POINT names the place, the process ends there by SIGKILL: nothing is flushed, nobody is told.
+// Where whoever starts the process names one of them (proofs do, by HEADRACE_FAULT_POINT), the process ends there by SIGKILL: nothing is flushed, nobody is told.
 
 /** in the order in which a switch passes them */
-const FAULT_POINTS = [
+export const FAULT_POINTS = [
   'after-attempt',
   'after-hold',
   'after-unload',

@@ -27,7 +27,7 @@ export interface DeploymentsOptions {
   keepMs: number
   /** absent: by what hosts tell */
   room?: Room
-  /** HEADRACE_FAULT_POINT */
+  /** where the process is to die */
   faultPoint?: string | null
   logger: Logger
   tickMs?: number
@@ -53,8 +53,8 @@ export async function openDeployments(options: DeploymentsOptions): Promise<Depl
   const live = await LiveDeployments.open(options)
   const ledger = new Ledger({ pool, announce })
   const adoption = new Adoption({ ...options, ledger, live })
-  const residency = new Residency({ ...options, live })
   const reach = createFaultPoints(options.faultPoint ?? null)
+  const residency = new Residency({ ...options, live, reach })
   const room = options.room ?? (runtime ? roomOf(runtime) : async () => null)
   const switchboard = new Switchboard({ ...options, ledger, live, residency, room, reach })
 

@@ -11,6 +11,7 @@ import { findDisplacements } from '../db/deployments.ts'
 import { versionsOf } from './next-state.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Logger } from '../logger.ts'
+import type { FaultPoint } from './fault-point.ts'
 import type { LiveDeployments } from './live.ts'
 import type { Runtime } from '../../runtime/client.ts'
 import type { EngineStats } from '../../runtime/protocol.ts'
@@ -28,6 +29,7 @@ export interface ResidencyOptions {
   runtime: Pick<Runtime, 'stats' | 'unload'> | null
   /** how long a displaced version is kept loaded */
   keepMs: number
+  reach: (point: FaultPoint) => void
   logger: Logger
   now?: () => number
 }
@@ -57,7 +59,7 @@ export class Residency {
 
   /** Unloads what has been displaced for long enough and is idle. */
   async look(): Promise<void> {
-    const { pool, live, runtime, keepMs, logger, now = Date.now } = this.#options
+    const { pool, live, runtime, keepMs, reach, logger, now = Date.now } = this.#options
     if (!runtime) return
     const loaded = new Map<string, EngineStats[]>()
     for (const engine of (await runtime.stats()).engines) {
@@ -82,6 +84,7 @@ export class Residency {
       if (this.isWanted(version)) continue
       this.#done.set(version, by)
       await runtime.unload(version)
+      reach('after-drain')
       logger.info({ version }, `${version} is unloaded: nothing that is live wants it any more`)
     }
     this.#kept = kept

@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChildProcess } from 'node:child_process'
@@ -17,15 +17,24 @@ import type { Lasting } from '../support/lasting.ts'
 
 export interface ReplicaOptions {
   name: string
-  /** of the upstream that answers for every model */
-  upstreamUrl: string
+  /** of the upstream that answers for every model; absent: versions of the library do */
+  upstreamUrl?: string
+  /** the library, and the runtime that loads its versions */
+  library?: { models: string; runtimeUrl: string }
+  /** settings besides */
+  env?: Record<string, string>
   /** none: a PostgreSQL of its own, in its data folder */
   databaseUrl?: string
   redisUrl?: string
 }
 
+export interface Asked {
+  status: number
+  body: Record<string, unknown>
+}
+
 const ENTRY = join(import.meta.dirname, '../bench/overhead/headrace-process.ts')
-const ADMIN_KEY = 'hr_proof_of_nothing_but_of_what_is_promised'
+export const ADMIN_KEY = 'hr_proof_of_nothing_but_of_what_is_promised'
 /** of pino */
 const ERROR = 50
 
@@ -47,11 +56,14 @@ export class Replica {
   }
 
   static async start(t: Lasting, options: ReplicaOptions): Promise<Replica> {
-    const { name, upstreamUrl, databaseUrl, redisUrl } = options
+    const { name, upstreamUrl, library, databaseUrl, redisUrl } = options
     const dataDir = await makeFolder(t, 'proof')
     const configFile = join(dataDir, 'headrace.yaml')
     // JSON is YAML too.
-    await writeFile(configFile, JSON.stringify(DECLARED(upstreamUrl)))
+    const declaration = upstreamUrl === undefined ? {} : DECLARED(upstreamUrl)
+    await writeFile(configFile, JSON.stringify(declaration))
+    // A data folder is one server's; what is in the library is everybody's.
+    if (library) await symlink(library.models, join(dataDir, 'models'))
     const replica = new Replica(name, dataDir, {
       ...cleanEnvironment(),
       REDIS_URL: redisUrl,
@@ -60,6 +72,8 @@ export class Replica {
       HEADRACE_CONFIG: configFile,
       HEADRACE_ADMIN_KEY: ADMIN_KEY,
       HEADRACE_LOG_LEVEL: 'warn',
+      RUNTIME_URLS: library?.runtimeUrl,
+      ...options.env,
     })
     defer(t, () => replica.#end('SIGTERM'))
     await replica.start()
@@ -75,9 +89,9 @@ export class Replica {
   }
 
   /** Again, on the same data folder and at the same address. Resolves when it serves. */
-  async start(): Promise<void> {
+  async start(env: Record<string, string> = {}): Promise<void> {
     const child = spawn(process.execPath, [ENTRY], {
-      env: { ...this.#env, HEADRACE_PORT: String(this.#port) },
+      env: { ...this.#env, ...env, HEADRACE_PORT: String(this.#port) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child
@@ -112,6 +126,35 @@ export class Replica {
     const values = [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))]
     if (values.length === 0) throw new Error(`No metric is called ${name}.`)
     return values.reduce((sum, [, value]) => sum + Number(value), 0)
+  }
+
+  /** Asks the admin API. */
+  async ask(method: string, path: string, body?: object): Promise<Asked> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+      body: body && JSON.stringify(body),
+    })
+    return { status: response.status, body: (await response.json()) as Asked['body'] }
+  }
+
+  /** @returns the version that answered; null where none did */
+  async versionOf(path: string, body: object): Promise<string | null> {
+    const response = await fetch(this.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    await response.text()
+    return response.ok ? response.headers.get('x-headrace-version') : null
+  }
+
+  /** Resolves when the process has ended by itself. */
+  async gone(): Promise<void> {
+    const child = this.#child
+    this.#ending = child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    await once(child, 'exit', { signal: AbortSignal.timeout(30_000) })
   }
 
   /** A new key. */

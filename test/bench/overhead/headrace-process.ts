@@ -1,4 +1,4 @@
-// Headrace as `headrace gateway` composes it, without a runtime: what it serves is declared, and no model is awaited.
+// Headrace as `headrace gateway` composes it, without a runtime unless RUNTIME_URLS names one: no model is awaited.
 //
 // Prints one line of JSON when it is ready and ends, everything written, when it is told to.
 
@@ -12,14 +12,17 @@ import packageJson from '../../../package.json' with { type: 'json' }
 /** Nothing listens there; nobody asks for a model of the library. */
 const NO_RUNTIME = 'unix:/nonexistent/runtime.sock'
 
-const settings = loadConfig(process.env)
+// No setting of the product's: proofs alone have a process die.
+const { HEADRACE_FAULT_POINT: faultPoint, ...env } = process.env
+const settings = loadConfig(env)
 const lock = await lockDataFolder(settings.dataDir, 'server')
 const gateway = await startGateway({
   settings,
   release: packageJson.version,
-  runtimes: { addresses: [NO_RUNTIME], token: null },
+  runtimes: { addresses: settings.runtimeUrls ?? [NO_RUNTIME], token: null },
   logger: pino({ level: settings.logLevel }, pino.destination({ dest: 2, sync: false })),
-  env: process.env,
+  env,
+  faultPoint,
 })
 gateway.readiness.ready('The bench has begun.')
 process.stdout.write(`${JSON.stringify({ url: gateway.url, adminKey: gateway.adminKey.key })}\n`)
