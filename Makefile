@@ -47,7 +47,7 @@ outage-proof: $(INSTALLED) ## show that nothing is refused or lost without Postg
 kill-proof: $(INSTALLED) ## show that no answer is missing in the log after kill -9; takes a minute
 	@$(NODE) test/proofs/kill.ts $(ARGS)
 
-switch-kill-proof: $(INSTALLED) ## show that kill -9 at any step of a deployment leaves no half of it; takes three minutes
+switch-kill-proof: $(INSTALLED) ## show that kill -9 at any step of a deployment leaves no half of it; takes four minutes
 	@$(NODE) test/proofs/switch-kill.ts $(ARGS)
 
 soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes ten minutes

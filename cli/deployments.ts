@@ -163,7 +163,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       const path = `${pathOf(model)}/deployments${at ? '/at' : ''}?${query.toString()}`
       const told = await ask('GET', path)
       if (flags.json) return say(json(told))
-      const entries = (at ? [told] : told['data']) as unknown as Entry[]
+      const entries = (at ? [told] : told['data']) as Entry[]
       say(tableOf(entries))
     })
   return [deploy, canary, promote, shadow, rollback, deployments]

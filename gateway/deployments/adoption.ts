@@ -13,7 +13,7 @@ import type { VersionSource } from './version-source.ts'
 import type { Actor } from '../db/audit.ts'
 
 /** Who does what nobody asked for. */
-export const GATEWAY: Actor = { id: null, name: 'headrace', via: 'gateway' }
+const GATEWAY: Actor = { id: null, name: 'headrace', via: 'gateway' }
 
 export interface AdoptionOptions {
   ledger: Ledger

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { LIVE, startGateway } from '../support/gateway.ts'
+import type { Switchboard } from '../../gateway/deployments/switchboard.ts'
 
 test('models are listed by name, and found by name or version', async (t) => {
   const { client } = await startGateway(t)
@@ -24,7 +25,9 @@ test('models are listed by name, and found by name or version', async (t) => {
 })
 
 test('the OpenAPI document describes every route', async (t) => {
-  const { url } = await startGateway(t)
+  // Nobody is asked to deploy anything.
+  const deployments = { switchboard: {} as Switchboard }
+  const { url } = await startGateway(t, { deps: { deployments } })
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
     openapi: string
     paths: Record<string, Record<string, { operationId?: string; requestBody?: unknown }>>
@@ -45,6 +48,7 @@ test('the OpenAPI document describes every route', async (t) => {
     '/admin/exchanges/tail',
     '/admin/exchanges/{exchange}',
     '/admin/exchanges/{exchange}/thread',
+    '/admin/exchanges/{id}/deployment',
     '/admin/exchanges/{id}/feedback',
     '/admin/exchanges/{id}/scores',
     '/admin/export',
@@ -55,6 +59,10 @@ test('the OpenAPI document describes every route', async (t) => {
     '/admin/keys',
     '/admin/keys/{key}',
     '/admin/keys/{key}/rotate',
+    '/admin/models/{model}/deployments',
+    '/admin/models/{model}/deployments/at',
+    '/admin/models/{model}/live',
+    '/admin/models/{model}/rollback',
     '/admin/projects',
     '/admin/projects/{project}',
     '/admin/scores',
