@@ -26,7 +26,10 @@ test('a displaced version is kept to go back to, then unloaded; an answer of it 
   await eventually('it is told what is wanted', () => {
     const wanted = deployments.residency.wantedVersions()
     const kept = wanted.find(({ version }) => version === first)
-    return kept?.until instanceof Date && wanted.some(({ version, until }) => version === second && !until)
+    return (
+      kept?.until instanceof Date &&
+      wanted.some(({ version, until }) => version === second && !until)
+    )
   })
   await eventually('it is unloaded', async () => (await fleet.loaded()).join() === second)
   assert.equal((await chat('guide')).version, second)
