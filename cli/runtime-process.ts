@@ -26,6 +26,8 @@ const RESTART_DELAY_MS = 500
 const MAX_RESTART_DELAY_MS = 10_000
 /** one that lived this long died of something new */
 const STABLE_MS = 60_000
+// As the launcher has it. 2026-11: 15 MB less than with Node's own nursery, and no growth from load to load.
+const HOST_FLAGS = ['--max-semi-space-size=1']
 /** the gateway has drained before the runtime is stopped, so there is nothing left for it to finish */
 const STOP_TIMEOUT_MS = 10_000
 
@@ -59,7 +61,7 @@ export class RuntimeProcess implements AsyncDisposable {
   #start(): ChildProcess {
     this.#startedMs = performance.now()
     const { entry, env } = this.#options
-    const child = spawn(process.execPath, [entry, 'runtime'], {
+    const child = spawn(process.execPath, [...HOST_FLAGS, entry, 'runtime'], {
       env,
       detached: true,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

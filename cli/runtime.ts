@@ -14,6 +14,8 @@ export async function runRuntimeCommand(settings: Settings, logger: Logger): Pro
       address: settings.runtimeListen,
       token: settings.runtimeToken ?? undefined,
       threads: settings.threads ?? undefined,
+      memoryBytes: settings.memoryBytes ?? undefined,
+      idleUnloadMs: settings.idleUnloadS * 1000,
       kvBudgetBytes: settings.kvBytes ?? undefined,
       contextTokens,
       slots,

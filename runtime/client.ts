@@ -10,13 +10,16 @@ import { MalformedLine } from './client/ndjson.ts'
 import { HEARTBEAT_MS, MAX_BODY_BYTES } from './protocol.ts'
 import type { Address } from './address.ts'
 import type {
+  Fit,
   GenerateEvent,
   GenerateRequest,
   HostStats,
   LoadEvent,
+  LoadRequest,
   RuntimeErrorCode,
   RuntimeFailure,
   VersionId,
+  WantRequest,
 } from './protocol.ts'
 
 export interface Runtime {
@@ -29,9 +32,17 @@ export interface Runtime {
     signal: AbortSignal,
   ): AsyncIterable<Exclude<GenerateEvent, { type: 'error' }>>
   /** Loads a version and waits until it answers; loading one that is loaded is a no-op. @throws RuntimeError */
-  load(version: VersionId, onProgress?: (event: LoadEvent) => void): Promise<void>
+  load(
+    version: VersionId,
+    onProgress?: (event: LoadEvent) => void,
+    options?: Omit<LoadRequest, 'version'>,
+  ): Promise<void>
   /** Resolves when the version's requests have finished and its process is gone. @throws RuntimeError */
   unload(version: VersionId): Promise<void>
+  /** Says what this gateway wants resident, all of it, for a time. @throws RuntimeError */
+  want(request: WantRequest): Promise<void>
+  /** Whether a version could be loaded now. @throws RuntimeError `version_not_loaded` where it isn't there */
+  fit(version: VersionId): Promise<Fit>
   /** @throws RuntimeError */
   stats(): Promise<HostStats>
   /** Closes every connection; requests that run are cancelled and reject. */
@@ -111,10 +122,14 @@ class HttpRuntime implements Runtime {
     throw this.#brokeOff()
   }
 
-  async load(version: VersionId, onProgress?: (event: LoadEvent) => void): Promise<void> {
+  async load(
+    version: VersionId,
+    onProgress?: (event: LoadEvent) => void,
+    options: Omit<LoadRequest, 'version'> = {},
+  ): Promise<void> {
     for await (const event of this.#events(
       '/versions/load',
-      { version },
+      { version, ...options },
       (value): value is LoadEvent => isEvent(value, LOAD_EVENTS),
     )) {
       onProgress?.(event)
@@ -128,13 +143,17 @@ class HttpRuntime implements Runtime {
     await this.#call('POST', '/versions/unload', UNLOAD_TIMEOUT_MS, JSON.stringify({ version }))
   }
 
+  async want(request: WantRequest): Promise<void> {
+    await this.#call('POST', '/versions/want', STATS_TIMEOUT_MS, JSON.stringify(request))
+  }
+
+  async fit(version: VersionId): Promise<Fit> {
+    const body = JSON.stringify({ version })
+    return this.#parse(await this.#call('POST', '/versions/fit', STATS_TIMEOUT_MS, body)) as Fit
+  }
+
   async stats(): Promise<HostStats> {
-    const body = await this.#call('GET', '/stats', STATS_TIMEOUT_MS, null)
-    try {
-      return JSON.parse(body) as HostStats
-    } catch (cause) {
-      throw this.#error('internal', 'sent figures that are not JSON', cause)
-    }
+    return this.#parse(await this.#call('GET', '/stats', STATS_TIMEOUT_MS, null)) as HostStats
   }
 
   async close(): Promise<void> {
@@ -187,6 +206,14 @@ class HttpRuntime implements Runtime {
       return text
     } catch (error) {
       throw this.#describe(error, hasBegun)
+    }
+  }
+
+  #parse(body: string): unknown {
+    try {
+      return JSON.parse(body)
+    } catch (cause) {
+      throw this.#error('internal', 'sent figures that are not JSON', cause)
     }
   }
 

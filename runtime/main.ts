@@ -35,15 +35,32 @@ export async function startRuntime(
   logger: Logger,
   { engineEntry = fileURLToPath(new URL('./engine/main.ts', import.meta.url)) }: StartOptions = {},
 ): Promise<RunningRuntime> {
-  const { dataDir, address: wanted, token, drainMs, hangMs, ...engine } = resolveSettings(settings)
+  const {
+    dataDir,
+    address: wanted,
+    token,
+    drainMs,
+    hangMs,
+    memoryBytes,
+    idleUnloadMs,
+    ...engine
+  } = resolveSettings(settings)
   const program = { entry: engineEntry, env: process.env, hangMs }
-  const host = new Host({ dataDir, engine, program, drainMs, logger })
+  const host = new Host({
+    dataDir,
+    engine,
+    program,
+    memoryBytes,
+    idleUnloadMs,
+    drainMs,
+    logger,
+  })
   const server = createRuntimeServer({ host, token, logger })
   const address = formatAddress(await listen(server, wanted))
   // Whatever ends this process, its engines must not outlive it.
   const killEngines = () => host.kill()
   process.on('exit', killEngines)
-  logger.info({ address, dataDir, ...engine }, 'the runtime listens')
+  logger.info({ address, dataDir, memoryBytes, ...engine }, 'the runtime listens')
 
   const stop = async () => {
     logger.info({ drainMs }, 'the runtime drains')

@@ -5,6 +5,8 @@
 //   POST /generate          GenerateRequest      → NDJSON, one GenerateEvent a line, until `done` or `error`
 //   POST /versions/load     LoadRequest          → NDJSON, one LoadEvent a line, until `ready` or `error`
 //   POST /versions/unload   { version: string }  → 204
+//   POST /versions/want     WantRequest          → 204; what this gateway wants resident, until it no longer says so
+//   POST /versions/fit      { version: string }  → Fit
 //   GET  /stats                                  → HostStats
 //   GET  /healthz                                → 200 while the host answers
 //
@@ -121,6 +123,8 @@ export interface RuntimeFailure {
   code: RuntimeErrorCode
   /** one sentence: what was wrong, what was given, what is allowed */
   message: string
+  /** it may be otherwise in a moment: what is in the way is at work, and will be done */
+  isPassing?: boolean
   /** the figures behind `context_length_exceeded` */
   promptTokens?: number
   maxTokens?: number
@@ -143,13 +147,51 @@ export type RuntimeErrorCode =
   | 'draining'
   /** the request can't be honoured by this version: no chat template, a token id outside the vocabulary, … */
   | 'invalid_request'
+  /** the host's budget has no room for the version; nothing was touched */
+  | 'insufficient_memory'
   /** the runtime can't be reached or broke off */
   | 'runtime_unreachable'
   /** a broken invariant */
   | 'internal'
 
-export interface LoadRequest {
+export interface VersionRequest {
   version: VersionId
+}
+
+export interface LoadRequest extends VersionRequest {
+  /** whether idle versions that nobody wants are ended for it; default true */
+  mayEvict?: boolean
+}
+
+/** What one gateway wants resident on this host, all of it; what it said before counts no more. */
+export interface WantRequest {
+  /** the gateway: what several want counts together */
+  by: string
+  versions: VersionId[]
+  /** forgotten after this, so that a gateway that is gone keeps nothing loaded */
+  forMs: number
+}
+
+/** Whether a version could be loaded now, and what is in the way. */
+export interface Fit {
+  version: VersionId
+  fits: boolean
+  /** it is loaded, or being loaded, so that nothing more is needed */
+  isLoaded: boolean
+  needBytes: number
+  /** what is left of the host's budget, or of the machine's memory where that is less */
+  freeBytes: number
+  /** idle versions that nobody wants, which a load would end */
+  evicts: VersionId[]
+  holders: Holder[]
+}
+
+/** A version that has memory of the host. */
+export interface Holder {
+  version: VersionId
+  bytes: number
+  /** why it stays, or does not: it is at work, a gateway wants it, or neither */
+  why: 'in_use' | 'wanted' | 'idle'
 }
 
 export type LoadEvent =
@@ -157,6 +199,9 @@ export type LoadEvent =
   | { type: 'progress'; phase: 'starting' | 'loading' | 'warming'; fraction?: number }
   | { type: 'ready'; loadMs: number }
   | { type: 'error'; error: RuntimeFailure }
+
+/** what forward passes run on */
+export type Device = 'cpu' | 'cuda'
 
 export type EngineState = 'loading' | 'ready' | 'restarting' | 'draining' | 'failed'
 
@@ -177,6 +222,10 @@ export interface EngineStats {
   kvTokensUsed: number
   kvTokensCapacity: number
   memoryBytes: number
+  /** milliseconds since 1970: when it last had something to do, or was loaded */
+  lastUsedAt: number
+  /** a gateway wants it resident */
+  isWanted: boolean
   loadMs: number
   steps: number
   prefillTokens: number
@@ -187,16 +236,19 @@ export interface EngineStats {
   decodeSeconds: number
 }
 
-interface HostMemory {
-  /** the machine's */
+export interface HostMemory {
+  /** the machine's, or what its control group allows */
   totalBytes: number
   /** of that, what nobody uses */
   freeBytes: number
+  /** what engines may have together, and what they have */
+  budgetBytes: number
+  usedBytes: number
 }
 
 export interface HostStats {
   pid: number
-  /** absent: it doesn't tell */
-  memory?: HostMemory
+  device: Device
+  memory: HostMemory
   engines: EngineStats[]
 }

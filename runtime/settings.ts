@@ -2,8 +2,9 @@
 //
 // Knows: names, ranges, defaults. Does not know: where settings come from.
 
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 
+import { readMachineMemory } from './host/machine-memory.ts'
 import { isLoopback, parseAddress } from './address.ts'
 import type { Address } from './address.ts'
 
@@ -20,6 +21,10 @@ export interface RuntimeSettings {
   slots?: number
   /** most tokens of one sequence; default null: what the model was trained for */
   contextTokens?: number | null
+  /** memory that all engines may have together; default: most of the machine's, or of its control group's */
+  memoryBytes?: number
+  /** how long a version that no gateway wants is kept without a request; default 15 min; 0: for ever */
+  idleUnloadMs?: number
   /** memory that one engine's KV cache may come to occupy; default: half of the machine's */
   kvBudgetBytes?: number
   /** prompt tokens of one step; default 256: a long prompt holds the others up for that much and no longer */
@@ -31,6 +36,11 @@ export interface RuntimeSettings {
   /** an engine that has not answered for this long hangs, and is started again; default 5 min: steps take seconds */
   hangMs?: number
 }
+
+/** The rest is the host's own, the gateway's and PostgreSQL's, and what the system keeps of files. */
+const MEMORY_SHARE = 0.8
+const KV_SHARE = 0.5
+const IDLE_UNLOAD_MS = 15 * 60_000
 
 interface ResolvedSettings extends Required<Omit<RuntimeSettings, 'address' | 'token'>> {
   address: Address
@@ -58,11 +68,16 @@ export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
     problems.push(`token: none, but ${where}; give one, or listen on 127.0.0.1 or a unix socket`)
   }
   if (settings.dataDir === '') problems.push('dataDir: empty; allowed is the path of a folder')
+  const { totalBytes } = readMachineMemory()
+  const memoryBytes = settings.memoryBytes ?? Math.floor(MEMORY_SHARE * totalBytes)
+  const kvBudgetBytes = settings.kvBudgetBytes ?? Math.floor(KV_SHARE * totalBytes)
   const numbers = {
     threads: whole('threads', settings.threads ?? availableParallelism(), 1),
     slots: whole('slots', settings.slots ?? 32, 1),
     contextTokens: contextTokens === null ? null : whole('contextTokens', contextTokens, 1),
-    kvBudgetBytes: whole('kvBudgetBytes', settings.kvBudgetBytes ?? Math.floor(totalmem() / 2), 1),
+    memoryBytes: whole('memoryBytes', memoryBytes, 1),
+    idleUnloadMs: whole('idleUnloadMs', settings.idleUnloadMs ?? IDLE_UNLOAD_MS, 0),
+    kvBudgetBytes: whole('kvBudgetBytes', kvBudgetBytes, 1),
     prefillChunk: whole('prefillChunk', settings.prefillChunk ?? 256, 1),
     maxWaiting: whole('maxWaiting', settings.maxWaiting ?? 256, 0),
     drainMs: whole('drainMs', settings.drainMs ?? 30_000, 0),

@@ -24,7 +24,7 @@ export type EngineMessage =
 /** the part of the figures that the engine itself knows */
 export type EngineOwnStats = Omit<
   EngineStats,
-  'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs'
+  'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs' | 'lastUsedAt' | 'isWanted'
 >
 
 /** Given to the engine process as JSON in its first argument. */

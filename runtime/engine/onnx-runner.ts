@@ -26,12 +26,6 @@ export interface RunnerOptions {
   maxPrefill: number
 }
 
-/** Bytes of KV cache that one token of one sequence takes. */
-export function kvBytesPerToken({ architecture, graph }: Pick<Manifest, 'architecture' | 'graph'>) {
-  const { layers, kvHeads, headDim } = architecture
-  return 2 * layers * kvHeads * headDim * (graph.kvType === 'f16' ? 2 : 4)
-}
-
 export class OnnxRunner implements Runner {
   readonly slots: number
   readonly capacity: number

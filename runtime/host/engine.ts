@@ -13,6 +13,7 @@ import { Backoff } from './backoff.ts'
 import { EngineProcess } from './engine-process.ts'
 import { Figures } from './figures.ts'
 import { Runs } from './runs.ts'
+import { Use } from './use.ts'
 import type { EngineMessage, EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
 import type {
@@ -43,6 +44,9 @@ export class Engine {
   readonly #backoff = new Backoff()
   readonly #figures = new Figures()
   readonly #gone = Promise.withResolvers<void>()
+  /** counts as its memory until it is ready */
+  readonly #needBytes: number
+  readonly #use = new Use()
   #state: EngineState = 'loading'
   #failure: RuntimeFailure | null = null
   #process: EngineProcess | null = null
@@ -54,8 +58,10 @@ export class Engine {
   #readyMs = 0
   #loadMs = 0
 
-  constructor(settings: EngineSettings, program: EngineProgram, logger: Logger) {
+  /** @param needBytes memory that it may come to take */
+  constructor(settings: EngineSettings, program: EngineProgram, logger: Logger, needBytes = 0) {
     this.version = settings.version
+    this.#needBytes = needBytes
     this.#settings = settings
     this.#program = program
     this.#logger = logger
@@ -64,6 +70,22 @@ export class Engine {
 
   get state(): EngineState {
     return this.#state
+  }
+
+  /** milliseconds since 1970 */
+  get lastUsedMs(): number {
+    return this.#use.lastMs
+  }
+
+  /** Nothing would miss it now. */
+  get isIdle(): boolean {
+    return this.#runs.size === 0 && this.#state !== 'loading' && !this.#use.isExpected
+  }
+
+  /** bytes that have to be counted for it: what it has, or while it is loaded, what it may come to have */
+  async memory(): Promise<number> {
+    const bytes = await this.#figures.memory(this.#process)
+    return this.#state === 'loading' ? Math.max(bytes, this.#needBytes) : bytes
   }
 
   /** resolves when the engine was told to end and its process is gone */
@@ -77,8 +99,10 @@ export class Engine {
    */
   onLoad(listener: LoadListener): () => void {
     const failure = this.#state === 'failed' ? this.#failure : this.#leftBehind
-    if (this.#state === 'ready') listener({ type: 'ready', loadMs: this.#loadMs })
-    else if (failure) listener({ type: 'error', error: failure })
+    if (this.#state === 'ready') {
+      this.#use.expect()
+      listener({ type: 'ready', loadMs: this.#loadMs })
+    } else if (failure) listener({ type: 'error', error: failure })
     else this.#loadListeners.add(listener)
     return () => this.#loadListeners.delete(listener)
   }
@@ -90,11 +114,12 @@ export class Engine {
       listener({ type: 'error', error: refusal })
       return () => {}
     }
+    this.#use.touch()
     const run = this.#runs.add(request, listener, this.#state === 'ready')
     return () => this.#cancel(run)
   }
 
-  async stats(): Promise<EngineStats> {
+  async stats(): Promise<Omit<EngineStats, 'isWanted'>> {
     const isServing = this.#state === 'ready' || this.#state === 'draining'
     const figures = await this.#figures.read(this.#process, isServing)
     const reason = this.#failure?.message
@@ -106,6 +131,7 @@ export class Engine {
       state: this.#state,
       pid: this.#process?.pid ?? null,
       restarts: this.#restarts,
+      lastUsedAt: this.#use.lastMs,
       loadMs: this.#loadMs,
     }
   }
@@ -181,6 +207,7 @@ export class Engine {
   #onMessage(message: Exclude<EngineMessage, { type: 'stats' }>): void {
     switch (message.type) {
       case 'events':
+        this.#use.touch()
         this.#runs.deliver(message.events)
         this.#endIfIdle()
         break
@@ -200,6 +227,9 @@ export class Engine {
     this.#failure = null
     this.#loadMs = loadMs
     this.#readyMs = performance.now()
+    this.#use.expect()
+    // What was measured while it was loading says little.
+    this.#figures.forget()
     const totalMs = Math.round(this.#readyMs - this.#startedMs)
     const context = { version: this.version, pid: this.#process?.pid, loadMs, totalMs }
     this.#logger.info(context, 'the engine is ready')

@@ -2,13 +2,15 @@
 //
 // Knows: how to ask, and what to tell when there is no answer. Does not know: states, requests.
 
-import { readFile } from 'node:fs/promises'
-
+import { processMemory } from './process-memory.ts'
 import type { EngineOwnStats } from '../engine/messages.ts'
 import type { EngineProcess } from './engine-process.ts'
 
 // Scrapers give up after a second; an engine answers between two steps, which may take a good part of one.
 const ANSWER_MS = 700
+// The kernel walks a process's pages to measure it, 10 to 40 ms a gigabyte: at most a fiftieth of a core's time is spent on it.
+const MEASURED_MS = 1_000
+const MEASURED_SHARE = 50
 
 const NONE: EngineOwnStats = {
   running: 0,
@@ -26,32 +28,42 @@ const NONE: EngineOwnStats = {
   decodeSeconds: 0,
 }
 
+const NOTHING_MEASURED = { pid: 0, untilMs: -Infinity, bytes: Promise.resolve(0) }
+
 export class Figures {
   #last = NONE
+  #measured = NOTHING_MEASURED
 
-  /** The process is another, and counts from zero. */
+  /** The process is another, or does something else, and what was known of it says nothing any more. */
   forget(): void {
     this.#last = NONE
+    this.#measured = NOTHING_MEASURED
   }
 
   /** @param isServing an engine that loads is busy with that, and is not asked */
   async read(process: EngineProcess | null, isServing: boolean): Promise<EngineOwnStats> {
     const [own, memoryBytes] = await Promise.all([
       process && isServing ? process.stats(ANSWER_MS) : null,
-      process?.pid ? residentBytes(process.pid) : 0,
+      this.memory(process),
     ])
     if (own) this.#last = own
-    return { ...this.#last, memoryBytes: memoryBytes ?? this.#last.memoryBytes }
+    return { ...this.#last, memoryBytes: memoryBytes || this.#last.memoryBytes }
   }
-}
 
-/** @returns bytes in RAM; null where the process is gone or the system has no /proc */
-async function residentBytes(pid: number): Promise<number | null> {
-  try {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8')
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
-    return kilobytes === undefined ? null : Number(kilobytes) * 1024
-  } catch {
-    return null
+  /** @returns bytes in RAM; 0 without a process, or where the system doesn't tell */
+  memory(process: EngineProcess | null): Promise<number> {
+    if (!process?.pid) return Promise.resolve(0)
+    const { pid } = process
+    const startMs = performance.now()
+    if (this.#measured.pid !== pid || startMs > this.#measured.untilMs) {
+      const measured = { pid, untilMs: Infinity, bytes: Promise.resolve(0) }
+      measured.bytes = processMemory(pid).then((bytes) => {
+        const tookMs = performance.now() - startMs
+        measured.untilMs = startMs + Math.max(MEASURED_MS, MEASURED_SHARE * tookMs)
+        return bytes ?? 0
+      })
+      this.#measured = measured
+    }
+    return this.#measured.bytes
   }
 }

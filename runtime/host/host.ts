@@ -1,14 +1,26 @@
 // The engines of this host: which versions are loaded, and the requests' way to each.
 //
+// A version is loaded where the host's budget of memory has room for it, or would have without versions that nobody wants
+// and nobody uses: those are ended first, the least recently used before the others. Where that is not enough the load is
+// refused before anything is touched. Loads are admitted one after the other, so that two can't be promised the same room.
+//
 // Knows: version ids, folders, engines. Does not know: HTTP, what happens inside an engine.
 
-import { freemem, totalmem } from 'node:os'
-
+import { Budget } from './budget.ts'
 import { Engine } from './engine.ts'
 import { findVersionFolder } from './version-folder.ts'
+import { Wants } from './wants.ts'
 import type { EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
-import type { GenerateRequest, HostStats, RuntimeFailure, VersionId } from '../protocol.ts'
+import type {
+  Fit,
+  GenerateRequest,
+  HostStats,
+  LoadRequest,
+  RuntimeFailure,
+  VersionId,
+  WantRequest,
+} from '../protocol.ts'
 import type { LoadListener } from './engine.ts'
 import type { EngineProgram } from './engine-process.ts'
 import type { GenerateListener } from './run.ts'
@@ -19,33 +31,51 @@ interface HostOptions {
   /** what is the same for all engines */
   engine: Omit<EngineSettings, 'folder' | 'version'>
   program: EngineProgram
+  /** memory that all engines may have together */
+  memoryBytes: number
+  /** how long a version that nobody wants is kept without a request; 0: for ever */
+  idleUnloadMs: number
   /** how long running requests may take to finish when their engine is to end */
   drainMs: number
   logger: Logger
 }
 
+type Found = { engine: Engine } | { failure: RuntimeFailure }
+
 const DRAINING: RuntimeFailure = { code: 'draining', message: 'The runtime is shutting down.' }
+/** A second more or less of an idle version costs nothing, and neither does a look. */
+const LOOK_MS = 1_000
 
 export class Host {
   readonly #options: HostOptions
   readonly #engines = new Map<VersionId, Engine>()
+  readonly #wants = new Wants(Date.now)
+  readonly #budget: Budget
+  readonly #looking: NodeJS.Timeout
+  /** the last load that was admitted, or is about to be */
+  #admitted: Promise<unknown> = Promise.resolve()
   #isDraining = false
 
   constructor(options: HostOptions) {
     this.#options = options
+    const { memoryBytes, idleUnloadMs, engine } = options
+    this.#budget = new Budget({ budgetBytes: memoryBytes, cache: engine, wants: this.#wants })
+    const everyMs = Math.min(LOOK_MS, idleUnloadMs / 4 || LOOK_MS)
+    this.#looking = setInterval(() => void this.#tidy(), everyMs)
+    this.#looking.unref()
   }
 
   /**
    * Loads a version; all who ask for one share its load, and one that is loaded is `ready` at once.
    * @returns what to call to hear no more of it; the load goes on
    */
-  load(version: VersionId, listener: LoadListener): () => void {
+  load({ version, mayEvict = true }: LoadRequest, listener: LoadListener): () => void {
     let isHeard = true
     let stopListening = () => {}
     const tell: LoadListener = (event) => {
       if (isHeard) listener(event)
     }
-    this.#engineFor(version).then(
+    this.#engineFor(version, mayEvict).then(
       (found) => {
         if ('failure' in found) tell({ type: 'error', error: found.failure })
         else if (isHeard) stopListening = found.engine.onLoad(listener)
@@ -63,8 +93,26 @@ export class Host {
 
   /** Lets the version's requests finish, ends its process, and resolves when it is gone. */
   async unload(version: VersionId): Promise<void> {
-    const message = `Version '${version}' was unloaded before the answer ended.`
-    await this.#end(version, { code: 'version_not_loaded', message })
+    await this.#end(version, unloaded(version))
+  }
+
+  want(request: WantRequest): void {
+    this.#wants.set(request)
+  }
+
+  /** Whether a load would be admitted now; touches nothing. */
+  async fit(version: VersionId): Promise<Fit | RuntimeFailure> {
+    const found = await findVersionFolder(this.#options.dataDir, version)
+    if ('failure' in found) return found.failure
+    const { folder } = found
+    const {
+      failure: _failure,
+      kvBudgetBytes: _bytes,
+      ...fit
+    } = await this.#budget.admit({ version, folder, mayEvict: true }, this.#engines.values())
+    const state = this.#engines.get(version)?.state
+    const isLoaded = state === 'ready' || state === 'loading' || state === 'restarting'
+    return isLoaded ? { ...fit, isLoaded, fits: true, needBytes: 0, evicts: [] } : fit
   }
 
   /** @returns what to call when nobody wants the answer any more; no event follows */
@@ -83,14 +131,21 @@ export class Host {
   }
 
   async stats(): Promise<HostStats> {
-    const engines = [...this.#engines.values()].map((engine) => engine.stats())
-    const memory = { totalBytes: totalmem(), freeBytes: freemem() }
-    return { pid: process.pid, memory, engines: await Promise.all(engines) }
+    const engines = await Promise.all(
+      [...this.#engines.values()].map(async (engine) => ({
+        ...(await engine.stats()),
+        isWanted: this.#wants.has(engine.version),
+      })),
+    )
+    const usedBytes = engines.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
+    const memory = this.#budget.memory(usedBytes)
+    return { pid: process.pid, device: 'cpu', memory, engines }
   }
 
   /** Takes nothing new, lets what runs finish, and resolves when no engine is left. */
   async drain(): Promise<void> {
     this.#isDraining = true
+    clearInterval(this.#looking)
     const message = 'The runtime shut down before the answer ended.'
     const versions = [...this.#engines.keys()]
     await Promise.all(versions.map((version) => this.#end(version, { ...DRAINING, message })))
@@ -101,23 +156,79 @@ export class Host {
     for (const engine of this.#engines.values()) engine.kill()
   }
 
-  async #engineFor(version: VersionId): Promise<{ engine: Engine } | { failure: RuntimeFailure }> {
+  async #engineFor(version: VersionId, mayEvict: boolean): Promise<Found> {
     const found = await findVersionFolder(this.#options.dataDir, version)
     if ('failure' in found) return found
-    // One that is on its way out, or failed, makes room first. Nothing is awaited between the last look and the new
-    // engine, so that those who waited together share one.
+    const { folder } = found
+    // One that is on its way out, or failed, makes room first.
     for (;;) {
       if (this.#isDraining) return { failure: DRAINING }
       const engine = this.#engines.get(version)
-      if (!engine) break
+      if (!engine) {
+        const admission = this.#admitted.then(() => this.#admit(version, folder, mayEvict))
+        this.#admitted = admission.catch(() => {})
+        return admission
+      }
       if (engine.state === 'failed') await this.#end(version, DRAINING)
       else if (engine.state === 'draining') await engine.gone
       else return { engine }
     }
+  }
+
+  /** Nobody else is admitted meanwhile. */
+  async #admit(version: VersionId, folder: string, mayEvict: boolean): Promise<Found> {
+    // Those who waited together share one.
+    const present = this.#engines.get(version)
+    if (present) return { engine: present }
+    const asked = { version, folder, mayEvict }
+    const { fits, evicts, failure, needBytes, kvBudgetBytes } = await this.#budget.admit(
+      asked,
+      this.#engines.values(),
+    )
     const { engine: shared, program, logger } = this.#options
-    const engine = new Engine({ ...shared, ...found, version }, program, logger)
+    if (!fits) {
+      logger.warn({ version }, failure.message)
+      return { failure }
+    }
+    await Promise.all(evicts.map((old) => this.#endIdle(old, `to make room for ${version}`)))
+    if (this.#isDraining) return { failure: DRAINING }
+    const engine = new Engine(
+      { ...shared, folder, version, kvBudgetBytes },
+      program,
+      logger,
+      needBytes,
+    )
     this.#engines.set(version, engine)
+    engine.onLoad(({ type }) => {
+      if (type === 'ready') void engine.memory().then((bytes) => this.#budget.learn(version, bytes))
+    })
     return { engine }
+  }
+
+  /** Ends what nobody wants and nobody has used for long, and more of it where memory is short. */
+  async #tidy(): Promise<void> {
+    const { idleUnloadMs, logger } = this.#options
+    try {
+      const latest = idleUnloadMs === 0 ? -Infinity : Date.now() - idleUnloadMs
+      for (const { version, isIdle, lastUsedMs } of this.#engines.values()) {
+        if (this.#wants.has(version) || !isIdle || lastUsedMs > latest) continue
+        void this.#endIdle(version, 'because nobody has used it for long')
+      }
+      for (const version of await this.#budget.excess(this.#engines.values())) {
+        void this.#endIdle(version, 'because others have come to use more memory')
+      }
+    } catch (error) {
+      logger.error({ err: error }, 'idle versions could not be looked at')
+    }
+  }
+
+  /** @param why end of the sentence "it is unloaded …" */
+  async #endIdle(version: VersionId, why: string): Promise<void> {
+    const engine = this.#engines.get(version)
+    if (engine && engine.state !== 'draining') {
+      this.#options.logger.info({ version }, `${version} is unloaded ${why}`)
+    }
+    await this.#end(version, unloaded(version))
   }
 
   async #end(version: VersionId, leftBehind: RuntimeFailure): Promise<void> {
@@ -126,4 +237,9 @@ export class Host {
     await engine.end(this.#options.drainMs, leftBehind)
     if (this.#engines.get(version) === engine) this.#engines.delete(version)
   }
+}
+
+function unloaded(version: VersionId): RuntimeFailure {
+  const message = `Version '${version}' was unloaded before the answer ended.`
+  return { code: 'version_not_loaded', message }
 }

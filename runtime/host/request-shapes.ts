@@ -10,16 +10,27 @@ import type { TSchema } from 'typebox'
 import type { Validator } from 'typebox/compile'
 
 import { Refusal } from './refusal.ts'
-import type { GenerateRequest, LoadRequest, SamplingOptions } from '../protocol.ts'
+import type {
+  GenerateRequest,
+  LoadRequest,
+  SamplingOptions,
+  VersionRequest,
+  WantRequest,
+} from '../protocol.ts'
 
 /** Bodies to requests. Each throws a Refusal that names the field at fault. */
 interface RequestShapes {
   toGenerateRequest(body: unknown): GenerateRequest
-  /** load and unload */
-  toVersion(body: unknown): LoadRequest
+  toLoadRequest(body: unknown): LoadRequest
+  toWantRequest(body: unknown): WantRequest
+  /** unload and fit */
+  toVersion(body: unknown): VersionRequest
 }
 
 const GIVEN_MAX_CHARACTERS = 60
+const MAX_WANTED = 10_000
+/** what is wanted has to be said again; a longer silence than this is somebody who is gone */
+const MAX_WANTED_MS = 60 * 60_000
 
 // `satisfies` makes a field that is new in the protocol a type error until it is here, too.
 export function createRequestShapes(): RequestShapes {
@@ -79,6 +90,22 @@ export function createRequestShapes(): RequestShapes {
     Type.Object({ prompt: Type.Object({ kind: Type.Enum(['chat', 'text', 'tokens']) }) }),
   )
   const version = Compile(Type.Object({ version: identifier }, closed))
+  const load = Compile(
+    Type.Object(
+      { version: identifier, mayEvict: flag } satisfies Record<keyof LoadRequest, TSchema>,
+      closed,
+    ),
+  )
+  const want = Compile(
+    Type.Object(
+      {
+        by: identifier,
+        versions: Type.Array(identifier, { maxItems: MAX_WANTED }),
+        forMs: Type.Integer({ minimum: 0, maximum: MAX_WANTED_MS }),
+      } satisfies Record<keyof WantRequest, TSchema>,
+      closed,
+    ),
+  )
 
   return {
     toGenerateRequest(body) {
@@ -91,6 +118,8 @@ export function createRequestShapes(): RequestShapes {
           return check(kinds.tokens, body)
       }
     },
+    toLoadRequest: (body) => check(load, body),
+    toWantRequest: (body) => check(want, body),
     toVersion: (body) => check(version, body),
   }
 }

@@ -3,7 +3,7 @@
 // Answers are 200 with NDJSON, and what goes wrong with them is an `error` line; only requests that should not have been
 // sent get another status.
 //
-// Knows: routes, bodies, tokens, statuses. Does not know: engines beyond the host's four verbs, where it listens.
+// Knows: routes, bodies, tokens, statuses. Does not know: engines beyond the host's verbs, where it listens.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -19,7 +19,7 @@ import type { Logger } from '../logger.ts'
 import type { Host } from './host.ts'
 
 interface RuntimeServerOptions {
-  host: Pick<Host, 'generate' | 'load' | 'unload' | 'stats'>
+  host: Pick<Host, 'generate' | 'load' | 'unload' | 'want' | 'fit' | 'stats'>
   /** what callers have to send as bearer token; null lets everybody in who can connect */
   token: string | null
   logger: Logger
@@ -61,12 +61,21 @@ export function createRuntimeServer({ host, token, logger }: RuntimeServerOption
       answer<GenerateEvent>(response, (listener) => host.generate(asked, listener))
     },
     'POST /versions/load': async (request, response) => {
-      const { version } = shapes.toVersion(await readJson(request))
-      answer<LoadEvent>(response, (listener) => host.load(version, listener))
+      const asked = shapes.toLoadRequest(await readJson(request))
+      answer<LoadEvent>(response, (listener) => host.load(asked, listener))
     },
     'POST /versions/unload': async (request, response) => {
       await host.unload(shapes.toVersion(await readJson(request)).version)
       response.writeHead(204).end()
+    },
+    'POST /versions/want': async (request, response) => {
+      host.want(shapes.toWantRequest(await readJson(request)))
+      response.writeHead(204).end()
+    },
+    'POST /versions/fit': async (request, response) => {
+      const fit = await host.fit(shapes.toVersion(await readJson(request)).version)
+      if ('code' in fit) sendJson(response, 404, { error: fit } satisfies ErrorBody)
+      else sendJson(response, 200, fit)
     },
     'GET /stats': async (_request, response) => sendJson(response, 200, await host.stats()),
     'GET /healthz': (_request, response) => sendJson(response, 200, { status: 'ok' }),

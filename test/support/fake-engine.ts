@@ -15,6 +15,8 @@ import type { GenerateEvent, GenerateRequest, RuntimeFailure } from '../../runti
 
 export interface FakeScript {
   loadMs?: number
+  /** memory that it takes, beside its process */
+  holdBytes?: number
   /** what the load ends with instead of being ready; from the nth start on (counted from 1) */
   loadError?: RuntimeFailure & { fromStart?: number }
   /** exit with 3 while loading, with this as last words */
@@ -42,6 +44,7 @@ export interface JournalEntry {
 
 class FakeEngine {
   readonly #folder: string
+  #held = Buffer.alloc(0)
   readonly #running = new Map<string, { isCancelled: boolean }>()
   #isDraining = false
   #events: [string, GenerateEvent][] = []
@@ -55,6 +58,8 @@ class FakeEngine {
     const script = JSON.parse(readFileSync(`${this.#folder}/script.json`, 'utf8')) as FakeScript
     process.on('message', (message: HostMessage) => this.#receive(message))
     this.#send({ type: 'progress', phase: 'loading', fraction: 0.5 })
+    // Written to, or the system would not count it.
+    this.#held = Buffer.alloc(script.holdBytes ?? 0, 1)
     await sleep(script.loadMs ?? 0)
     if (script.exitWhileLoading !== undefined) {
       console.error(script.exitWhileLoading)
@@ -151,7 +156,7 @@ class FakeEngine {
         contextTokens: 2048,
         kvTokensUsed: 0,
         kvTokensCapacity: 65536,
-        memoryBytes: 1,
+        memoryBytes: 1 + this.#held.length,
         steps: 1,
         prefillTokens: 0,
         decodeTokens: 0,

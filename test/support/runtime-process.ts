@@ -1,4 +1,5 @@
-// A runtime host as a process of its own, on fake engines: its settings are its first argument; it says `ready <address>`.
+// A runtime host as a process of its own: its settings are its first argument, and its engines are fake ones unless the
+// second is `real`; it says `ready <address>`.
 
 import { runRuntime } from '../../runtime/main.ts'
 import { FAKE_ENGINE } from './runtime.ts'
@@ -7,5 +8,6 @@ import type { RuntimeSettings } from '../../runtime/settings.ts'
 const settings = JSON.parse(process.argv[2] ?? '') as RuntimeSettings
 const quiet = () => {}
 const logger = { info: quiet, warn: quiet, error: quiet }
-const runtime = await runRuntime(settings, logger, { engineEntry: FAKE_ENGINE })
+const options = process.argv[3] === 'real' ? {} : { engineEntry: FAKE_ENGINE }
+const runtime = await runRuntime(settings, logger, options)
 console.log(`ready ${runtime.address}`)

@@ -1,0 +1,136 @@
+// The memory that this host's engines may have together, and who has it.
+//
+// Versions that are loaded count with what is measured of them; one that is being loaded counts with what it may come to
+// take, until it is there. What a version took when it was loaded last is known better than any estimate.
+//
+// Knows: engines from outside, the machine, what gateways want. Does not know: requests, HTTP, how engines are ended.
+
+import { demandOf } from './demand.ts'
+import { readMachineMemory } from './machine-memory.ts'
+import { findRoom } from './room.ts'
+import type { EngineSettings } from '../engine/messages.ts'
+import type { Fit, Holder, HostMemory, RuntimeFailure, VersionId } from '../protocol.ts'
+import type { Engine } from './engine.ts'
+import type { MachineMemory } from './machine-memory.ts'
+import type { Resident } from './room.ts'
+import type { Wants } from './wants.ts'
+
+interface BudgetOptions {
+  budgetBytes: number
+  cache: Pick<EngineSettings, 'slots' | 'contextTokens' | 'kvBudgetBytes'>
+  wants: Wants
+  readMachine?: () => MachineMemory
+}
+
+export interface Admission extends Fit {
+  /** counts until it is measured */
+  needBytes: number
+  /** what its KV cache may come to occupy */
+  kvBudgetBytes: number
+  /** where it doesn't fit */
+  failure: RuntimeFailure
+}
+
+interface Asked {
+  version: VersionId
+  folder: string
+  mayEvict: boolean
+}
+
+export class Budget {
+  readonly #options: BudgetOptions
+  readonly #readMachine: () => MachineMemory
+  /** weights and process, as measured when they were loaded */
+  readonly #fixedBytes = new Map<VersionId, number>()
+
+  constructor(options: BudgetOptions) {
+    this.#options = options
+    this.#readMachine = options.readMachine ?? readMachineMemory
+  }
+
+  /** @param engines all of this host */
+  async admit({ version, folder, mayEvict }: Asked, engines: Iterable<Engine>): Promise<Admission> {
+    const { budgetBytes, cache } = this.#options
+    const demand = await demandOf(folder, cache)
+    const residents = (await this.residents(engines)).filter((one) => one.version !== version)
+    const machineFreeBytes = this.#readMachine().freeBytes
+    const fixedBytes = this.#fixedBytes.get(version) ?? demand.fixedBytes
+    const needBytes = Math.ceil(fixedBytes + demand.leastKvBytes)
+    const ask = { needBytes, fixedBytes, budgetBytes, machineFreeBytes, residents }
+    const room = findRoom({ ...ask, mayEvict })
+    const staying = residents.filter((one) => !room.evicts.includes(one.version))
+    const left = budgetBytes - staying.reduce((sum, { bytes }) => sum + bytes, 0)
+    const holders = residents.map(({ version: id, bytes, why }): Holder => ({
+      version: id,
+      bytes,
+      why,
+    }))
+    const { freeBytes } = room
+    const idle = residents.map((one) => ({ ...one, isLeaving: one.why !== 'wanted' }))
+    const isPassing = !room.fits && findRoom({ ...ask, residents: idle, mayEvict }).fits
+    const message =
+      `Version '${version}' needs ${mib(needBytes)}, and ${mib(freeBytes)} are free of the ` +
+      `${mib(budgetBytes)} that this host's engines may have: ${described(holders)}.`
+    return {
+      version,
+      isLoaded: false,
+      ...room,
+      needBytes,
+      holders,
+      kvBudgetBytes: Math.min(cache.kvBudgetBytes, Math.floor(left - fixedBytes)),
+      failure: { code: 'insufficient_memory', message, ...(isPassing && { isPassing }) },
+    }
+  }
+
+  /** Those that have to go because the others have come to use more than there is. */
+  async excess(engines: Iterable<Engine>): Promise<VersionId[]> {
+    const { budgetBytes } = this.#options
+    const residents = await this.residents(engines)
+    const machineFreeBytes = Infinity
+    const ask = { needBytes: 0, fixedBytes: 0, budgetBytes, machineFreeBytes, residents }
+    const idle = residents.filter(({ why }) => why === 'idle')
+    const room = findRoom({ ...ask, mayEvict: true })
+    // Where ending all of them isn't enough, it is better than nothing.
+    return room.fits ? room.evicts : idle.map(({ version }) => version)
+  }
+
+  async residents(engines: Iterable<Engine>): Promise<Resident[]> {
+    const measured = await Promise.all(
+      [...engines].map(async (engine) => [engine, await engine.memory()] as const),
+    )
+    return measured.map(([engine, bytes]) => ({
+      version: engine.version,
+      bytes,
+      why: this.#options.wants.has(engine.version) ? 'wanted' : engine.isIdle ? 'idle' : 'in_use',
+      isLeaving: engine.state === 'draining',
+      lastUsedMs: engine.lastUsedMs,
+    }))
+  }
+
+  /** The next load of the version is judged by this one. */
+  learn(version: VersionId, fixedBytes: number): void {
+    this.#fixedBytes.set(version, fixedBytes)
+  }
+
+  memory(usedBytes: number): HostMemory {
+    return { ...this.#readMachine(), budgetBytes: this.#options.budgetBytes, usedBytes }
+  }
+}
+
+const WORDS: Record<Holder['why'], string> = {
+  wanted: 'it is to stay',
+  in_use: 'it is at work',
+  idle: 'it is idle',
+}
+
+function described(holders: Holder[]): string {
+  if (holders.length === 0) return 'no version has any of it, so that it never fits here'
+  return holders
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .map(({ version, bytes, why }) => `${version} has ${mib(bytes)} (${WORDS[why]})`)
+    .join(', ')
+}
+
+function mib(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`
+}
