@@ -178,7 +178,9 @@ export class DefaultModel {
         readiness.ready(id)
         return
       } catch (error) {
-        const isPassing = error instanceof RuntimeError && PASSING.includes(error.code)
+        const isPassing =
+          error instanceof RuntimeError &&
+          (PASSING.includes(error.code) || error.failure.isPassing === true)
         if (!isPassing) {
           const reason = error instanceof Error ? error.message : String(error)
           readiness.wait('failed', `${id} can't be loaded: ${reason}`)

@@ -12,8 +12,10 @@ import { parseSource } from '../models/sources.ts'
 import type { EnsureOptions, ImportOptions } from './model-commands.ts'
 import { PROGRESS_MODES } from './progress.ts'
 import type { Output } from './progress.ts'
+import type { Settings } from '../gateway/settings/settings.ts'
 
 export interface ModelsCommandDeps {
+  loadSettings(): Settings
   dataDir: string
   /** of what is imported, where the command names none (HEADRACE_PRECISION) */
   precision: Precision
@@ -102,6 +104,37 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .action(async (names: string[]) => {
       const { verifyCommand } = await import('./model-listing.ts')
       await verifyCommand(names, deps)
+    })
+
+  models
+    .command('ps')
+    .description('list the versions that are loaded, and what the runtimes have left')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  headrace models ps')
+    .action(async (options: { json?: boolean }) => {
+      const { psCommand } = await import('./engines.ts')
+      await psCommand(options, deps)
+    })
+
+  models
+    .command('load')
+    .description('load a version on the running server, and wait until it answers')
+    .argument('<version>', 'model@version, or model for the one that answers for it')
+    .addHelpText('after', '\nExample:\n  headrace models load support-chat@3')
+    .action(async (version: string) => {
+      const { loadCommand } = await import('./engines.ts')
+      await loadCommand(version, deps)
+    })
+
+  models
+    .command('unload')
+    .description('unload a version on the running server; its requests finish first')
+    .argument('<version>', 'model@version')
+    .option('--force', 'also where it is live, kept warm or at work')
+    .addHelpText('after', '\nExample:\n  headrace models unload support-chat@2')
+    .action(async (version: string, options: { force?: boolean }) => {
+      const { unloadCommand } = await import('./engines.ts')
+      await unloadCommand(version, options, deps)
     })
 
   models

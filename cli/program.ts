@@ -106,7 +106,7 @@ export function createProgram(deps: ProgramDeps): Command {
   // Only help texts are seen of these where a setting is wrong: the hook ends every command.
   const { dataDir, precision, threads } = presumeConfig(env)
   const models = { dataDir, precision, threads: threads ?? availableParallelism() }
-  program.addCommand(modelsCommand({ ...deps, ...models }))
+  program.addCommand(modelsCommand({ ...deps, ...models, loadSettings: () => loadConfig(env) }))
   const database: DatabaseCommandDeps = {
     loadSettings: () => loadConfig(env),
     createLogger: ({ logLevel }) =>

@@ -18,6 +18,7 @@ import { startGateway } from '../gateway/main.ts'
 import { createSocketFolder } from '../gateway/socket-folder.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Gateway } from '../gateway/main.ts'
+import type { RuntimeAddresses } from '../gateway/residency/open.ts'
 import type { Output } from './progress.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
 
@@ -62,7 +63,7 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   const runtimes =
     settings.runtimeUrls === null && options.hasOwnRuntime
       ? await startOwnRuntime(options, parts, () => model?.reload())
-      : { addresses: settings.runtimeUrls ?? [], token: settings.runtimeToken }
+      : { addresses: settings.runtimeUrls ?? [], token: settings.runtimeToken, isOwn: false }
   const gateway = await startGateway({ ...options, runtimes, signal: life.ending })
   parts.defer(() => gateway.close(life.hurry))
   const urlFile = join(settings.dataDir, URL_FILE)
@@ -87,6 +88,7 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   const answering = () =>
     gateway.deployments.live.find(name)?.state.targets[0]?.version ?? version.id
   model = new DefaultModel(answering, { runtime, readiness, logger, signal })
+  gateway.residency?.follow('default model', () => [answering()])
   await model.load()
   signal.throwIfAborted()
 
@@ -122,7 +124,7 @@ async function startOwnRuntime(
   { env, settings, logger }: ServeOptions,
   parts: AsyncDisposableStack,
   onDeath: () => void,
-): Promise<{ addresses: string[]; token: null }> {
+): Promise<RuntimeAddresses> {
   const sockets = await createSocketFolder('headrace-runtime')
   parts.defer(() => sockets.remove())
   const address = `unix:${join(sockets.path, 'runtime.sock')}`
@@ -133,5 +135,5 @@ async function startOwnRuntime(
     HEADRACE_RUNTIME_LISTEN: address,
   }
   parts.use(new RuntimeProcess({ entry: ENTRY, env: runtimeEnv, logger, onDeath }))
-  return { addresses: [address], token: null }
+  return { addresses: [address], token: null, isOwn: true }
 }

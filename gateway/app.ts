@@ -30,6 +30,7 @@ import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
 import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
 import { adminEndUserRoutes } from './routes/admin-end-users.ts'
+import { adminEngineRoutes } from './routes/admin-engines.ts'
 import { adminExportRoutes } from './routes/admin-export.ts'
 import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
 import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
@@ -67,6 +68,7 @@ import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { Traces } from './traces/traces.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
+import type { EngineAdministration } from './administration/engines.ts'
 import type { DeclaredDeps } from './routes/declared.ts'
 import type { Routes, Target } from './routing/route.ts'
 
@@ -102,6 +104,8 @@ export interface AppDeps {
   responses: KeptResponses
   feedback: { tokens: FeedbackTokens; spool: Pick<FeedbackSpool, 'append'> }
   routes: Routes
+  /** absent: there is no runtime */
+  engines?: Pick<EngineAdministration, 'residency' | 'versions'>
   /** absent: nothing is deployed */
   deployments?: Pick<Deployments, 'switchboard'>
   /** absent: nothing is declared by the admin API */
@@ -267,6 +271,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminExchangeRoutes(administration, { pool, language, pseudonyms })
     adminExchangeTailRoute(administration, { pool, pseudonyms, readiness })
     adminExportRoutes(administration, { pool, pseudonyms })
+    adminEngineRoutes(administration, { pool, engines: deps.engines ?? null })
     adminEndUserRoutes(administration, { pool, privacy })
     adminFeedbackRoutes(administration, { pool, desk })
     adminFeedbackSumRoutes(administration, { pool })

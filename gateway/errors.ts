@@ -115,6 +115,8 @@ const ERRORS = {
   model_loading: unavailable('refused', 5),
   version_not_loaded: unavailable('refused', 5),
   version_unusable: unavailable('refused', 60),
+  version_in_use: refused(409),
+  insufficient_memory: unavailable('refused', 30),
   runtime_unreachable: unavailable('failed', 1),
   engine_lost: { status: 502, type: 'server_error', outcome: 'failed', retryAfterSeconds: 1 },
   internal_error: { status: 500, type: 'server_error', outcome: 'failed' },
@@ -187,6 +189,7 @@ const RUNTIME_CODES: Record<RuntimeErrorCode, ErrorCode> = {
   version_not_loaded: 'version_not_loaded',
   version_unusable: 'version_unusable',
   engine_lost: 'engine_lost',
+  insufficient_memory: 'insufficient_memory',
   draining: 'draining',
   invalid_request: 'invalid_request',
   runtime_unreachable: 'runtime_unreachable',
@@ -201,6 +204,8 @@ const TOLD_INSTEAD: Partial<Record<ErrorCode, string>> = {
   version_not_loaded: 'The version that answers for this model is not loaded. Try again shortly.',
   version_unusable:
     "The version that answers for this model can't be served. The operator's log says why.",
+  insufficient_memory:
+    'There is no memory at the moment to load the version that answers for this model. Try again later.',
   engine_lost: 'The engine ended while it was answering. It restarts by itself; try again.',
   runtime_unreachable: "The runtime can't be reached at the moment. Try again shortly.",
   internal_error: INTERNAL_MESSAGE,

@@ -47,13 +47,14 @@ import { sweepExpired } from './responses/sweep.ts'
 import { Router } from './routing/router.ts'
 import { DeployedRoutes } from './routing/deployed-routes.ts'
 import { connectRedis } from './redis.ts'
-import { combineRuntimes } from './runtimes.ts'
+import { openResidency } from './residency/open.ts'
 import { Keyring } from './secrets.ts'
 import { openTraces } from './traces/open.ts'
 import { ModelStore } from '../models/store.ts'
-import { createRuntimeClient } from '../runtime/client.ts'
 import type { AdminKey } from './admin-key.ts'
 import type { Exchange } from './exchange.ts'
+import type { Residency } from './residency/residency.ts'
+import type { RuntimeAddresses } from './residency/open.ts'
 import type { Settings } from './settings/settings.ts'
 import type { Deployments } from './deployments/open.ts'
 import type { Runtime } from '../runtime/client.ts'
@@ -62,8 +63,8 @@ export interface GatewayOptions {
   settings: Settings
   /** of this build */
   release: string
-  /** addresses of the runtimes, and what they ask for; none: upstreams alone answer */
-  runtimes: { addresses: string[]; token: string | null }
+  /** none: upstreams alone answer */
+  runtimes: RuntimeAddresses
   logger: FastifyBaseLogger
   /** what `${NAME}` in headrace.yaml stands for */
   env: Record<string, string | undefined>
@@ -80,14 +81,14 @@ export interface Gateway {
   readiness: Readiness
   /** null: there is none, and local versions answer for nothing */
   runtime: Runtime | null
+  /** what is to stay loaded; null where there is no runtime */
+  residency: Residency | null
   models: ModelStore
   deployments: Deployments
   /** Lets running answers end, refuses new ones, writes the log. @param hurry cuts what still runs */
   close(hurry: AbortSignal): Promise<void>
 }
 
-/** A request that comes before its model is loaded is worth a wait; a client's own patience ends about here. */
-const LOAD_WAIT_MS = 30_000
 /** PostgreSQL that is away at the end gets this long to come back. */
 const LOG_DEADLINE_MS = 5_000
 /** for the errors that end what could not be waited for */
@@ -145,17 +146,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const deleteExpired = (limit: number) => deleteExpiredResponses(pool, new Date(), limit)
   started.defer(sweepExpired({ deleteExpired, logger }))
 
-  const { addresses, token } = runtimes
-  const clients = addresses.map((address) =>
-    createRuntimeClient({ address, token: token ?? undefined }),
-  )
-  const runtime = clients.length > 0 ? combineRuntimes(clients) : null
-  if (runtime) started.defer(() => runtime.close())
   const models = new ModelStore(dataDir, {
     onBroken: ({ id, problem }) =>
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
 
+  const resident = openResidency({
+    ...runtimes,
+    copies: settings.hostCopies,
+    keepWarm: settings.keepWarm ?? [],
+    versions: models,
+    logger,
+  })
+  if (resident) started.defer(() => resident.close())
+  const runtime = resident?.fleet ?? null
+  const residency = resident?.residency ?? null
+  const loadWaitMs = settings.loadWaitS * 1000
   const versions = storedVersions(models)
   const webhooks = new Webhooks({ pool, logger })
   started.defer(() => webhooks.close())
@@ -164,17 +170,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     announce: webhooks.announce,
     versions,
     runtime,
+    room: residency ? (needed) => residency.shortage(needed) : undefined,
     isDeclared: (model) => declared.routes.declares(model),
     keepMs: settings.deploymentKeepS * 1000,
     faultPoint: options.faultPoint,
     logger,
   })
   started.defer(() => deployments.close())
+  residency?.follow('deployments', () =>
+    deployments.residency.wantedVersions().map(({ version }) => version),
+  )
   const library = new DeployedRoutes({
     versions,
     live: deployments.live,
     adopt: (model) => deployments.adoption.adopt(model),
-    local: runtime && new LocalBackend({ runtime, loadWaitMs: LOAD_WAIT_MS }),
+    local: runtime && new LocalBackend({ runtime, loadWaitMs }),
     upstream: (name) => declared.routes.backendOf(name),
   })
   const declared = await openDeclared({
@@ -249,6 +259,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     declared,
     deployments,
     defaultTarget: () => declared.routes.defaultTarget(),
+    engines: {
+      residency,
+      // A model is what is live of it.
+      versions: {
+        resolve: (name) =>
+          models.resolve(deployments.live.find(name)?.state.targets[0]?.version ?? name),
+      },
+    },
     callers: {
       findByKeyHash: (keyHash) => findCallerByKeyHash(pool, keyHash),
       findProject: (idOrName) => findProjectOfCallers(pool, idOrName),
@@ -293,5 +311,5 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await parts.disposeAsync()
     logger.info({}, 'the gateway has stopped')
   }
-  return { url, adminKey, readiness, runtime, models, deployments, close }
+  return { url, adminKey, readiness, runtime, residency, models, deployments, close }
 }

@@ -8,6 +8,7 @@
 
 import { fromRuntimeFailure, GatewayError, internalError } from '../errors.ts'
 import { RuntimeError } from '../../runtime/client.ts'
+import { LocalLoads } from './local-loads.ts'
 import { localPrompts } from './local-question.ts'
 import { merge } from './merge.ts'
 import type { AnswerEvent, Asking, Backend, Question } from './backend.ts'
@@ -31,12 +32,11 @@ export interface LocalBackendOptions {
 
 export class LocalBackend implements Backend {
   readonly #runtime: LocalBackendOptions['runtime']
-  readonly #loadWaitMs: number
-  readonly #loads = new Map<VersionId, Promise<void>>()
+  readonly #loads: LocalLoads
 
   constructor(options: LocalBackendOptions) {
     this.#runtime = options.runtime
-    this.#loadWaitMs = options.loadWaitMs
+    this.#loads = new LocalLoads(options.runtime, options.loadWaitMs)
   }
 
   async *answer(question: Question, { version, signal }: Asking): AsyncGenerator<AnswerEvent> {
@@ -115,31 +115,8 @@ export class LocalBackend implements Backend {
     } catch (error) {
       const isMissing = error instanceof RuntimeError && error.code === 'version_not_loaded'
       if (!isMissing || isAnswering) throw error
-      await this.#load(request.version, signal)
+      await this.#loads.load(request.version, signal)
       yield* this.#runtime.generate(request, signal)
-    }
-  }
-
-  /** Waits for the version at most `loadWaitMs`; the load itself goes on, for those who come back. */
-  async #load(version: VersionId, signal: AbortSignal): Promise<void> {
-    let load = this.#loads.get(version)
-    if (!load) {
-      load = this.#runtime.load(version).finally(() => this.#loads.delete(version))
-      // Whoever still waits hears of a failure; nobody may be waiting any more.
-      load.catch(() => {})
-      this.#loads.set(version, load)
-    }
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(this.#loadWaitMs)])
-    const { promise: givenUp, reject } = Promise.withResolvers<never>()
-    const giveUp = () => {
-      reject(signal.aborted ? signal.reason : stillLoading(version, this.#loadWaitMs))
-    }
-    patience.addEventListener('abort', giveUp, { once: true })
-    if (patience.aborted) giveUp()
-    try {
-      await Promise.race([load, givenUp])
-    } finally {
-      patience.removeEventListener('abort', giveUp)
     }
   }
 }
@@ -170,12 +147,4 @@ function slower(a: Timings, b: Timings): Timings {
     decodeMs: Math.max(a.decodeMs, b.decodeMs),
     timeToFirstTokenMs: Math.min(a.timeToFirstTokenMs, b.timeToFirstTokenMs),
   }
-}
-
-function stillLoading(version: VersionId, waitedMs: number): GatewayError {
-  const seconds = Math.round(waitedMs / 1000)
-  return new GatewayError(
-    'model_loading',
-    `Version '${version}' is being loaded and was not ready within ${seconds} s. Try again shortly.`,
-  )
 }

@@ -1,10 +1,11 @@
-// The engines' figures as metrics, read from the runtime when somebody scrapes.
+// The engines' figures as metrics, read from the runtime when somebody scrapes. Of a version on several hosts they are
+// those of all together.
 
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 
 import type { Runtime } from '../../runtime/client.ts'
-import type { EngineStats } from '../../runtime/protocol.ts'
+import type { EngineStats, HostMemory, HostStats } from '../../runtime/protocol.ts'
 
 /** a scrape has to be answered within seconds, whatever the runtime does */
 const STATS_TIMEOUT_MS = 1_000
@@ -14,7 +15,7 @@ type Figure = [name: string, help: string, read: (stats: EngineStats) => number]
 const GAUGES: Figure[] = [
   [
     'up',
-    '1 while the engine is ready, 0 while it loads, restarts, drains or has failed.',
+    'Hosts on which the engine is ready; 0 while it loads, restarts, drains or has failed.',
     (s) => Number(s.state === 'ready'),
   ],
   ['running', 'Sequences that have a slot.', (s) => s.running],
@@ -31,7 +32,30 @@ const GAUGES: Figure[] = [
   ],
   ['kv_tokens_capacity', 'Tokens that the KV cache has room for.', (s) => s.kvTokensCapacity],
   ['memory_bytes', "The engine process's memory.", (s) => s.memoryBytes],
-  ['load_seconds', 'How long the engine took to load its version.', (s) => s.loadMs / 1000],
+  [
+    'wanted',
+    'Hosts that keep the version because it is live or kept warm; 0: it goes when it is idle.',
+    (s) => Number(s.isWanted),
+  ],
+]
+const LOAD_SECONDS = 'How long the slowest host took to load the version.'
+
+const HOST_GAUGES: [name: string, help: string, read: (memory: HostMemory) => number][] = [
+  [
+    'memory_budget_bytes',
+    'Memory that versions may have together, of all hosts that answer.',
+    (m) => m.budgetBytes,
+  ],
+  [
+    'memory_used_bytes',
+    'Memory that versions have. Near the budget: the next load ends idle versions, or is refused.',
+    (m) => m.usedBytes,
+  ],
+  [
+    'memory_free_bytes',
+    'Memory that nobody uses on the machines, or in their control groups.',
+    (m) => m.freeBytes,
+  ],
 ]
 
 const COUNTERS: Figure[] = [
@@ -53,6 +77,8 @@ const LABELS = ['model', 'version'] as const
 export class EngineMetrics {
   readonly #runtime: Pick<Runtime, 'stats'>
   readonly #up: Gauge
+  readonly #memory: [Gauge, (memory: HostMemory) => number][]
+  readonly #loadSeconds: Gauge<'model' | 'version'>
   readonly #gauges: [Gauge<'model' | 'version'>, Figure[2]][]
   readonly #counters: [Counter<'model' | 'version'>, Figure[2]][]
 
@@ -61,6 +87,16 @@ export class EngineMetrics {
     this.#up = new Gauge({
       name: 'headrace_runtime_up',
       help: '1 where the runtime answered this scrape. 0: no local model can be served.',
+      registers,
+    })
+    this.#memory = HOST_GAUGES.map(([name, help, read]) => [
+      new Gauge({ name: `headrace_runtime_${name}`, help, registers }),
+      read,
+    ])
+    this.#loadSeconds = new Gauge({
+      name: 'headrace_engine_load_seconds',
+      help: LOAD_SECONDS,
+      labelNames: LABELS,
       registers,
     })
     this.#gauges = GAUGES.map(([name, help, read]) => [
@@ -74,28 +110,30 @@ export class EngineMetrics {
   }
 
   async read(): Promise<void> {
-    const engines = await this.#stats()
-    this.#up.set(engines ? 1 : 0)
+    const host = await this.#stats()
+    this.#up.set(host ? 1 : 0)
+    for (const [gauge, read] of this.#memory) gauge.set(host ? read(host.memory) : 0)
     // Versions come and go; what is gone must not stay on the page with its last figures.
     for (const [gauge] of this.#gauges) gauge.reset()
     for (const [counter] of this.#counters) counter.reset()
-    for (const stats of engines ?? []) {
+    this.#loadSeconds.reset()
+    const slowest = new Map<string, number>()
+    for (const stats of host?.engines ?? []) {
       const labels = { model: stats.version.split('@', 1)[0] ?? '', version: stats.version }
-      for (const [gauge, read] of this.#gauges) gauge.set(labels, read(stats))
+      for (const [gauge, read] of this.#gauges) gauge.inc(labels, read(stats))
       for (const [counter, read] of this.#counters) counter.inc(labels, read(stats))
+      const loadMs = Math.max(stats.loadMs, slowest.get(stats.version) ?? 0)
+      slowest.set(stats.version, loadMs)
+      this.#loadSeconds.set(labels, loadMs / 1000)
     }
   }
 
   /** null where the runtime doesn't answer */
-  async #stats(): Promise<EngineStats[] | null> {
+  async #stats(): Promise<HostStats | null> {
     const { promise: late, resolve } = Promise.withResolvers<null>()
     const timer = setTimeout(resolve, STATS_TIMEOUT_MS, null)
     try {
-      const stats = this.#runtime.stats().then(
-        ({ engines }) => engines,
-        () => null,
-      )
-      return await Promise.race([stats, late])
+      return await Promise.race([this.#runtime.stats().catch(() => null), late])
     } finally {
       clearTimeout(timer)
     }

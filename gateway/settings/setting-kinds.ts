@@ -90,6 +90,14 @@ export function readDefaultModel(given: string): string | null | undefined {
   return /^[^\0\n]+$/.test(given) ? given : undefined
 }
 
+export function readModelNames(given: string): string[] | undefined {
+  const names = given
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  return names.every((name) => /^[a-z0-9][a-z0-9._-]*(@[1-9]\d*)?$/.test(name)) ? names : undefined
+}
+
 export function readRuntimeUrls(given: string): string[] | undefined {
   const urls = given.split(',').map((part) => readRuntimeUrl(part.trim()))
   return urls.every((url) => url !== undefined) ? urls : undefined

@@ -12,6 +12,7 @@ import {
   oneOf,
   readDefaultModel,
   readHttpUrl,
+  readModelNames,
   readExportUrl,
   readHeaderList,
   readShare,
@@ -338,6 +339,43 @@ export const SETTINGS = {
     about: "memory of one version's KV cache; without it a share of the machine's",
     min: MIB,
     max: Number.MAX_SAFE_INTEGER,
+  }),
+  memoryBytes: whole({
+    name: 'HEADRACE_MEMORY_BYTES',
+    default: null,
+    about: "memory that a runtime's versions may have together; without it most of the machine's",
+    min: MIB,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
+  idleUnloadS: whole({
+    name: 'HEADRACE_IDLE_UNLOAD_S',
+    default: '900',
+    about:
+      'seconds without a request after which a version that nothing wants is unloaded; 0: never',
+    min: 0,
+    max: 31_536_000,
+  }),
+  keepWarm: {
+    name: 'HEADRACE_KEEP_WARM',
+    default: null,
+    about: 'models or versions that stay loaded whether or not they are asked, separated by commas',
+    allowed: 'names such as support-chat or support-chat@3, separated by commas',
+    read: readModelNames,
+  } satisfies Setting<string[], null>,
+  hostCopies: whole({
+    name: 'HEADRACE_HOST_COPIES',
+    default: null,
+    about: 'runtimes that a version is loaded on; without it every one that has room',
+    min: 1,
+    max: 10_000,
+  }),
+  loadWaitS: whole({
+    name: 'HEADRACE_LOAD_WAIT_S',
+    default: '30',
+    about:
+      'seconds that a request waits for its version to be loaded before it is told to come back',
+    min: 0,
+    max: 3_600,
   }),
   maxWaiting: whole({
     name: 'HEADRACE_MAX_WAITING',

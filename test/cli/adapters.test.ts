@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { modelsCommand } from '../../cli/models.ts'
+import { loadConfig } from '../../gateway/settings/config.ts'
 import type { Manifest } from '../../models/manifest.ts'
 import { writeFolder } from '../runtime/checkpoint/tiny-models.ts'
 import { writeAdapter } from '../support/adapter.ts'
@@ -32,6 +33,7 @@ async function run(dataDir: string, args: string[]) {
     precision: 'fp32',
     threads: 1,
     env: {},
+    loadSettings: () => loadConfig({}),
     stdout: { write: (text) => (written.stdout += text) },
     stderr: { write: (text) => (written.stderr += text) },
     setExitCode: (given) => (written.code = given),

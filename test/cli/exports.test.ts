@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { modelsCommand } from '../../cli/models.ts'
+import { loadConfig } from '../../gateway/settings/config.ts'
 import type { Manifest } from '../../models/manifest.ts'
 import { EngineProcess } from '../runtime/engine/engine-process.ts'
 import { writeCompanions, writeExportedDecoder } from '../support/exported-decoder.ts'
@@ -27,6 +28,7 @@ for (const attention of ['gqa', 'growing'] as const) {
         precision: 'int8',
         threads: 1,
         env: {},
+        loadSettings: () => loadConfig({}),
         stdout: { write: (text) => (shown += text) },
         stderr: { write: (text) => (problems += text) },
         setExitCode: (given) => (code = given),

@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 
 import { modelsCommand } from '../../cli/models.ts'
+import { loadConfig } from '../../gateway/settings/config.ts'
 import type { ProgressLine } from '../../cli/progress.ts'
 import type { Manifest } from '../../models/manifest.ts'
 import { startHub } from '../models/hub-server.ts'
@@ -38,6 +39,7 @@ async function run(args: string[], { dataDir = shared } = {}) {
     precision: 'int4',
     threads: 2,
     env: {},
+    loadSettings: () => loadConfig({ HEADRACE_DATA_DIR: dataDir }),
     stdout: { write: (text) => (written.stdout += text) },
     stderr: { write: (text) => (written.stderr += text) },
     setExitCode: (given) => (code = given),

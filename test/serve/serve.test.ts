@@ -79,6 +79,9 @@ test('one command serves: it tells how far it is, then a key and a line to paste
   })
   assert.equal((await complete(url, made.stdout.trim())).status, 200)
 
+  const loaded = await runHeadrace(t, ['models', 'ps'], { env: { HEADRACE_DATA_DIR: dataDir } })
+  assert.match(loaded.stdout, /^headrace-guide@1 +ready +local +\d+ MiB +4 .* yes$/m)
+
   // The runtime is killed; the next request is answered by the one that takes its place.
   const runtime = await runtimeOf(dataDir)
   process.kill(runtime, 'SIGKILL')

@@ -7,11 +7,14 @@ import { RuntimeError } from '../../runtime/client.ts'
 import type { Runtime } from '../../runtime/client.ts'
 import type {
   EngineStats,
+  Fit,
   GenerateEvent,
   GenerateRequest,
+  HostMemory,
   HostStats,
   RuntimeFailure,
   TokenLogprob,
+  WantRequest,
 } from '../../runtime/protocol.ts'
 
 export type EngineEvent = Exclude<GenerateEvent, { type: 'error' }>
@@ -32,6 +35,13 @@ export class ScriptedRuntime implements Runtime {
   loads = 0
   statsFailure: Error | null = null
   engine: Partial<EngineStats> = {}
+  memory: HostMemory = {
+    totalBytes: 8_000_000_000,
+    freeBytes: 4_000_000_000,
+    budgetBytes: 6_000_000_000,
+    usedBytes: 200_000_000,
+  }
+  wanted: WantRequest | null = null
 
   constructor(loaded: string[]) {
     for (const version of loaded) this.loaded.add(version)
@@ -70,7 +80,22 @@ export class ScriptedRuntime implements Runtime {
   stats(): Promise<HostStats> {
     if (this.statsFailure) return Promise.reject(this.statsFailure)
     const engines = [...this.loaded].map((version) => ({ ...IDLE_ENGINE, version, ...this.engine }))
-    return Promise.resolve({ pid: process.pid, engines })
+    return Promise.resolve({ pid: process.pid, device: 'cpu', memory: this.memory, engines })
+  }
+
+  want(request: WantRequest): Promise<void> {
+    if (this.statsFailure) return Promise.reject(this.statsFailure)
+    this.wanted = request
+    return Promise.resolve()
+  }
+
+  fit(version: string): Promise<Fit> {
+    if (this.statsFailure) return Promise.reject(this.statsFailure)
+    const isLoaded = this.loaded.has(version)
+    const { freeBytes } = this.memory
+    const need = { needBytes: isLoaded ? 0 : 200_000_000, freeBytes }
+    const fits = isLoaded || freeBytes >= need.needBytes
+    return Promise.resolve({ version, fits, isLoaded, ...need, evicts: [], holders: [] })
   }
 
   close(): Promise<void> {
@@ -148,6 +173,8 @@ const IDLE_ENGINE: EngineStats = {
   kvTokensUsed: 0,
   kvTokensCapacity: 16384,
   memoryBytes: 200_000_000,
+  lastUsedAt: Date.parse('2026-03-01T00:00:00Z'),
+  isWanted: false,
   loadMs: 900,
   steps: 0,
   prefillTokens: 0,

@@ -19,7 +19,7 @@ const lock = await lockDataFolder(settings.dataDir, 'server')
 const gateway = await startGateway({
   settings,
   release: packageJson.version,
-  runtimes: { addresses: settings.runtimeUrls ?? [NO_RUNTIME], token: null },
+  runtimes: { addresses: settings.runtimeUrls ?? [NO_RUNTIME], token: null, isOwn: false },
   logger: pino({ level: settings.logLevel }, pino.destination({ dest: 2, sync: false })),
   env,
   faultPoint,

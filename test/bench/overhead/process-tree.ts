@@ -13,6 +13,8 @@ export interface Used {
   postgresCpuMs: number
   /** what is resident, shared pages counted by their share */
   memoryBytes: number
+  /** of that, what is no file's: code is shared with whoever else runs it, and its share is theirs to change */
+  ownBytes: number
   postgresMemoryBytes: number
 }
 
@@ -29,15 +31,22 @@ export function canMeasure(): boolean {
 
 /** @param root its children's children too, and those that ended */
 export async function usedBy(root: number): Promise<Used> {
-  const used: Used = { cpuMs: 0, postgresCpuMs: 0, memoryBytes: 0, postgresMemoryBytes: 0 }
+  const used: Used = {
+    cpuMs: 0,
+    postgresCpuMs: 0,
+    memoryBytes: 0,
+    ownBytes: 0,
+    postgresMemoryBytes: 0,
+  }
   for (const { pid, name, cpuMs } of treeOf(root, await allProcesses())) {
-    const bytes = await residentBytes(pid)
+    const { bytes, ownBytes } = await memoryOf(pid)
     if (IS_POSTGRES.test(name)) {
       used.postgresCpuMs += cpuMs
       used.postgresMemoryBytes += bytes
     } else {
       used.cpuMs += cpuMs
       used.memoryBytes += bytes
+      used.ownBytes += ownBytes
     }
   }
   return used
@@ -73,8 +82,9 @@ function readStat(stat: string): Process {
   }
 }
 
-async function residentBytes(pid: number): Promise<number> {
+async function memoryOf(pid: number): Promise<{ bytes: number; ownBytes: number }> {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')
-  const kibibytes = /^Pss: +(\d+)/m.exec(rollup)?.[1]
-  return Number(kibibytes ?? 0) * 1024
+  const kibibytes = (name: string) =>
+    Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(rollup)?.[1] ?? 0)
+  return { bytes: kibibytes('Pss') * 1024, ownBytes: kibibytes('Pss_Anon') * 1024 }
 }

@@ -1,10 +1,11 @@
-// Several runtimes as one.
+// Several runtime hosts as one runtime.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { combineRuntimes } from '../../gateway/runtimes.ts'
-import { collect } from '../support/gateway.ts'
+import { Fleet } from '../../../gateway/residency/fleet.ts'
+import { FleetHost } from '../../../gateway/residency/fleet-host.ts'
+import { collect } from '../../support/gateway.ts'
 import {
   delta,
   done,
@@ -12,9 +13,9 @@ import {
   ScriptedRuntime,
   started,
   stuck,
-} from '../support/scripted-runtime.ts'
-import type { GenerateRequest, RuntimeErrorCode } from '../../runtime/protocol.ts'
-import type { EngineEvent } from '../support/scripted-runtime.ts'
+} from '../../support/scripted-runtime.ts'
+import type { GenerateRequest, RuntimeErrorCode } from '../../../runtime/protocol.ts'
+import type { EngineEvent } from '../../support/scripted-runtime.ts'
 
 const LOADED = ['guide@2']
 
@@ -25,7 +26,10 @@ function request(id: string): GenerateRequest {
 
 function start() {
   const members = [new ScriptedRuntime(LOADED), new ScriptedRuntime(LOADED)]
-  return { members, combined: combineRuntimes(members) }
+  return {
+    members,
+    combined: new Fleet(members.map((runtime, n) => new FleetHost(`host-${n}`, runtime))),
+  }
 }
 
 const forever = new AbortController().signal
@@ -64,6 +68,7 @@ test('one that cannot be reached is passed over, until something of the answer c
   const events = await collect(combined.generate(request('1'), forever))
   assert.equal(events.at(-1)?.type, 'done')
 
+  await combined.look()
   members[0]!.script = async function* () {
     yield started()
     yield delta('Hel')
