@@ -8,6 +8,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { MANIFEST_FILE, readManifest } from './manifest.ts'
+import { isMissing } from './work-folders.ts'
 import type { Manifest } from './manifest.ts'
 
 // Reads of 64 KiB (the default) leave the hash waiting; beyond 1 MiB nothing is gained.
@@ -91,4 +92,21 @@ export async function verifyVersion(
 async function versionFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder)
   return names.filter((name) => name !== MANIFEST_FILE).sort()
+}
+
+/**
+ * Looks at sizes alone, which is quick and finds what a copy that broke off, or somebody who tidied up, leaves behind.
+ * @returns what is wrong, in one sentence; null where nothing is
+ */
+export async function glanceAtVersion(folder: string, manifest: Manifest): Promise<string | null> {
+  for (const [name, { bytes }] of Object.entries(manifest.files)) {
+    const path = join(folder, name)
+    const found = await stat(path).catch((error: unknown) => {
+      if (isMissing(error)) return null
+      throw error
+    })
+    if (found === null) return `${path} is missing`
+    if (found.size !== bytes) return `${path} has ${found.size} bytes instead of ${bytes}`
+  }
+  return null
 }

@@ -1,8 +1,9 @@
 // The version folders of a data directory: `<data dir>/models/<model>/<number>/`.
 //
 // A version appears all at once or not at all: it is made in `models/.staging/` and renamed into place, and from then on
-// only read. Numbers count up and are never given twice, also when a version was removed (`.removed-<number>` stays), so
-// that an id in a log always means the same thing. A folder that can't be read is reported and passed over.
+// only read. Numbers count up and are never given twice, also when a version was removed (`.removed-<number>` stays) or has
+// no folder (`.reserved-<number>`), so that an id in a log always means the same thing. A folder that can't be read is
+// reported and passed over.
 //
 // Knows: folders, names, numbers. Does not know: what is in a graph, where versions come from, which one is live.
 
@@ -42,6 +43,7 @@ export class StoreError extends Error {
 
 const STAGING = '.staging'
 const REMOVED = '.removed-'
+const RESERVED = '.reserved-'
 // Graph, data, tokenizer and manifest of a version are for everybody to read and nobody to write.
 const READ_ONLY = 0o444
 
@@ -78,10 +80,15 @@ export class ModelStore {
 
   /** Every version folder that can't be used, and why. */
   async listBroken(): Promise<BrokenVersion[]> {
+    return (await this.listAll()).filter((outcome) => 'problem' in outcome)
+  }
+
+  /** Every version folder of every model, those that can't be used too. */
+  async listAll(): Promise<(StoredVersion | BrokenVersion)[]> {
     const outcomes = await Promise.all(
       (await namesIn(this.#root)).sort().map((name) => this.#readAll(name)),
     )
-    return outcomes.flat().filter((outcome) => 'problem' in outcome)
+    return outcomes.flat()
   }
 
   /** @param reference `model` for its newest version, or `model@version`; null where there is none that can be used */
@@ -184,10 +191,36 @@ export class ModelStore {
         if (isOccupied(error)) continue
         throw error
       }
+      if ((await namesIn(home)).includes(RESERVED + version)) {
+        await rename(folder, staging)
+        continue
+      }
       await flush(home)
       await flush(this.#root)
       return { id: `${model}@${version}`, folder, manifest }
     }
+  }
+
+  /**
+   * Takes a number for a version that has no folder, such as one that an upstream answers.
+   * @returns false: it is taken already
+   */
+  async reserve(model: string, number: number): Promise<boolean> {
+    checkName(model)
+    const home = join(this.#root, model)
+    await mkdir(home, { recursive: true })
+    const mark = join(home, RESERVED + number)
+    if ((await this.#usedNumbers(model)).includes(number)) return false
+    try {
+      await writeFile(mark, '', { flag: 'wx' })
+    } catch (error) {
+      if (isOccupied(error)) return false
+      throw error
+    }
+    // An import that takes it at this moment looks for the mark when its folder is there: one of the two gives way.
+    if (!(await namesIn(home)).includes(String(number))) return true
+    await rm(mark, { force: true })
+    return false
   }
 
   /** Deletes a version, broken ones too. @param id `model@version` @throws StoreError where there is none */
@@ -250,9 +283,15 @@ export class ModelStore {
   }
 
   async #nextNumber(model: string): Promise<number> {
+    return Math.max(0, ...(await this.#usedNumbers(model))) + 1
+  }
+
+  async #usedNumbers(model: string): Promise<number[]> {
     const names = await namesIn(join(this.#root, model))
-    const used = names.map((name) => Number(name.replace(REMOVED, ''))).filter(Number.isInteger)
-    return Math.max(0, ...used) + 1
+    return names
+      .map((name) => name.replace(REMOVED, '').replace(RESERVED, ''))
+      .filter((name) => VERSION_NUMBER.test(name))
+      .map(Number)
   }
 }
 

@@ -60,6 +60,25 @@ test('two importers that publish at once get two versions', async (t) => {
   }
 })
 
+test('a number that is reserved is given to no folder, whoever comes first', async (t) => {
+  const dataDir = await scratchFolder(t)
+  const stores = Array.from({ length: 4 }, () => new ModelStore(dataDir))
+  const [published, reserved] = await Promise.all([
+    Promise.all(stores.map((store) => publishVersion(store, 'chat'))),
+    Promise.all(
+      stores.map(async (store) => {
+        let number = 1
+        while (!(await store.reserve('chat', number))) number++
+        return `chat@${number}`
+      }),
+    ),
+  ])
+  const ids = [...published.map(({ id }) => id), ...reserved]
+  assert.equal(new Set(ids).size, 8, ids.join(' '))
+  for (const { id, folder } of published) assert.equal((await stores[0]!.get(id)).folder, folder)
+  assert.equal(await stores[0]!.reserve('chat', 1), false)
+})
+
 test('what is still being made is in no list', async (t) => {
   const store = new ModelStore(await scratchFolder(t))
   const staging = await store.createStaging('chat')
