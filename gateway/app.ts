@@ -26,6 +26,8 @@ import { readJson } from './plugins/json.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminCatalogModelRoutes } from './routes/admin-catalog-models.ts'
+import { adminCatalogVersionRoutes } from './routes/admin-catalog-versions.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
 import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
@@ -52,6 +54,7 @@ import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { storedCompletionRoutes } from './routes/stored-completions.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
+import type { VersionDeps } from './catalog/versions.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
@@ -116,6 +119,8 @@ export interface AppDeps {
   admission: Admission
   limits: Limits
   cache: ResponseCache
+  /** the library, and what is live of it; absent: versions are upstreams' alone */
+  catalog?: Omit<VersionDeps, 'pool'>
   /** who takes what names no model, such as files; absent: nobody */
   defaultTarget?: () => Target | null
   /** absent: requests are not traced */
@@ -137,6 +142,12 @@ const REQUEST_TIMEOUT_MS = 120_000
 
 /** A click is one; an hour's work of a server that relays its users' is some ten a second. */
 const FEEDBACK_PER_MINUTE = { ofEndUser: 20, ofCaller: 1_200 }
+
+/** Numbers are the table's alone, and nothing is live. */
+const NO_LIBRARY: Omit<VersionDeps, 'pool'> = {
+  store: { reserve: () => Promise.resolve(true), remove: () => Promise.resolve() },
+  guards: { liveIn: () => Promise.resolve(null), isLoaded: () => Promise.resolve(false) },
+}
 
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
@@ -278,6 +289,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })
     if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
+    const versions = { pool, ...(deps.catalog ?? NO_LIBRARY) }
+    adminCatalogModelRoutes(administration, { pool })
+    adminCatalogVersionRoutes(administration, versions)
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

@@ -89,6 +89,15 @@ const ERRORS = {
   database_unavailable: unavailable('failed', 1),
   query_too_slow: refused(422),
   search_off: refused(409),
+  // the catalog
+  model_not_in_catalog: refused(404),
+  version_not_found: refused(404),
+  note_not_found: refused(404),
+  attachment_not_found: refused(404),
+  fact_is_set: refused(409),
+  invalid_state: refused(409),
+  version_live: refused(409),
+  version_loaded: refused(409),
   // what is declared
   upstream_not_found: refused(404),
   model_not_declared: refused(404),

@@ -15,6 +15,8 @@ import { Publisher } from './broker/publisher.ts'
 import { brokerSink } from './broker/sink.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
+import { loadedOn, newestIsLive } from './catalog/guards.ts'
+import { Registrar } from './catalog/registrar.ts'
 import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
@@ -50,6 +52,7 @@ import { connectRedis } from './redis.ts'
 import { openResidency } from './residency/open.ts'
 import { Keyring } from './secrets.ts'
 import { openTraces } from './traces/open.ts'
+import { keepLibraryId } from '../models/library-id.ts'
 import { ModelStore } from '../models/store.ts'
 import type { AdminKey } from './admin-key.ts'
 import type { Exchange } from './exchange.ts'
@@ -150,6 +153,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBroken: ({ id, problem }) =>
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
+  const isLoaded = loadedOn(runtime)
+  const registrar = new Registrar({
+    pool,
+    store: models,
+    library: await keepLibraryId(dataDir),
+    isLoaded,
+    logger,
+  })
+  await registrar.start()
+  started.defer(() => registrar.close())
 
   const resident = openResidency({
     ...runtimes,
@@ -258,6 +271,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routes: declared.routes,
     declared,
     deployments,
+    catalog: {
+      store: models,
+      guards: { liveIn: newestIsLive(models), isLoaded },
+      upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),
+    },
     defaultTarget: () => declared.routes.defaultTarget(),
     engines: {
       residency,

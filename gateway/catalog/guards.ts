@@ -1,0 +1,44 @@
+// What stands in the way of taking a version out of use: that it answers for its model, or is loaded.
+//
+// Knows: questions. Does not know: who answers them.
+
+import { RuntimeError } from '../../runtime/client.ts'
+import { fromRuntimeFailure } from '../errors.ts'
+import type { Runtime } from '../../runtime/client.ts'
+import type { Queryable } from '../db/pool.ts'
+import type { KnownVersion } from '../versions.ts'
+
+export interface Guards {
+  /**
+   * What makes a version answer without being named, in words that go on "it is live: …"; null: nothing does.
+   * @param db the transaction in which the version's row is locked
+   */
+  liveIn(versionId: string, db: Queryable): Promise<string | null>
+  /** An engine holds it, on any host. */
+  isLoaded(versionId: string): Promise<boolean>
+}
+
+/** Where nothing is deployed: the newest version that can be used answers for the model. */
+export function newestIsLive(versions: {
+  resolve(name: string): Promise<KnownVersion | null>
+}): Guards['liveIn'] {
+  return async (versionId) => {
+    const model = versionId.slice(0, versionId.lastIndexOf('@'))
+    const newest = await versions.resolve(model)
+    return newest?.id === versionId ? `it is the newest version of ${model}` : null
+  }
+}
+
+/** @param runtime null: there is none, and so no engine */
+export function loadedOn(runtime: Pick<Runtime, 'stats'> | null): Guards['isLoaded'] {
+  return async (versionId) => {
+    if (runtime === null) return false
+    try {
+      const { engines } = await runtime.stats()
+      return engines.some(({ version, state }) => version === versionId && state !== 'failed')
+    } catch (error) {
+      // A version that nobody can be asked about may be in use.
+      throw error instanceof RuntimeError ? fromRuntimeFailure(error.failure, '', error) : error
+    }
+  }
+}
