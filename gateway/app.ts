@@ -26,7 +26,11 @@ import { readJson } from './plugins/json.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminCatalogAttachmentRoutes } from './routes/admin-catalog-attachments.ts'
+import { adminCatalogCardRoutes } from './routes/admin-catalog-cards.ts'
+import { adminCatalogEvaluationRoutes } from './routes/admin-catalog-evaluations.ts'
 import { adminCatalogModelRoutes } from './routes/admin-catalog-models.ts'
+import { adminCatalogNoteRoutes } from './routes/admin-catalog-notes.ts'
 import { adminCatalogVersionRoutes } from './routes/admin-catalog-versions.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
@@ -292,6 +296,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     const versions = { pool, ...(deps.catalog ?? NO_LIBRARY) }
     adminCatalogModelRoutes(administration, { pool })
     adminCatalogVersionRoutes(administration, versions)
+    adminCatalogNoteRoutes(administration, { pool, language: settings.searchLanguage })
+    adminCatalogAttachmentRoutes(administration, { pool })
+    adminCatalogEvaluationRoutes(administration, { pool, now })
+    adminCatalogCardRoutes(administration, { pool, now, liveIn: versions.guards.liveIn })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()
