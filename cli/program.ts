@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 
 import { auditCommand } from './audit.ts'
+import { catalogCommand } from './catalog.ts'
 import { createLogger } from './console-log.ts'
 import { deploymentCommands } from './deployments.ts'
 import { endUsersCommand } from './end-users.ts'
@@ -118,6 +119,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(keysCommand(database))
   program.addCommand(projectsCommand(database))
   program.addCommand(auditCommand(database))
+  program.addCommand(catalogCommand(database))
   program.addCommand(exchangesCommand(database))
   program.addCommand(endUsersCommand({ ...database, writeBytes: deps.writeBytes }))
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))

@@ -30,7 +30,7 @@ const datasetOf = ({ dataset, split }: Evaluation) =>
   inline(dataset) + (split === '' ? '' : `, ${inline(split)}`)
 
 const metricOf = ({ metric, higherIsBetter }: Evaluation) =>
-  `${inline(metric)} ${higherIsBetter ? '↑' : '↓'}`
+  `${inline(metric)}\u00a0${higherIsBetter ? '↑' : '↓'}`
 
 const measured = ({ measuredAt, measuredBy }: Evaluation) =>
   `${day(measuredAt)}, ${inline(measuredBy)}`
@@ -39,6 +39,7 @@ function changeOf({ value, higherIsBetter }: Evaluation, before: Evaluation): st
   const change = value - before.value
   if (change === 0) return '±0'
   const sign = change > 0 ? '+' : '−'
-  const share = before.value === 0 ? '' : ` (${sign}${percent(Math.abs(change / before.value))})`
-  return `${sign}${short(Math.abs(change))}${share} ${change > 0 === higherIsBetter ? '✓' : '✗'}`
+  const share =
+    before.value === 0 ? '' : `\u00a0(${sign}${percent(Math.abs(change / before.value))})`
+  return `${sign}${short(Math.abs(change))}${share}\u00a0${change > 0 === higherIsBetter ? '✓' : '✗'}`
 }

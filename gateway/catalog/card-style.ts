@@ -37,7 +37,7 @@ pre code { background: none; padding: 0; overflow-wrap: normal }
 blockquote { border-left: 3px solid var(--line); padding-left: 1rem; margin-left: 0; color: var(--faint) }
 hr { border: 0; border-top: 1px solid var(--line); margin: 3rem 0 1rem }
 hr:last-of-type + p { color: var(--faint); font-size: .875rem }
-.table { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px }
+.table { margin-bottom: 1.5rem; overflow-x: auto; border: 1px solid var(--line); border-radius: 8px }
 table { border-collapse: collapse; width: 100%; font-size: .925rem; font-variant-numeric: tabular-nums }
 th, td { text-align: left; vertical-align: top; padding: .55rem .9rem; border-bottom: 1px solid var(--line) }
 tbody tr:last-child > *, table:not(:has(tbody)) th { border-bottom: 0 }

@@ -1,4 +1,4 @@
-// Figures as people read them.
+// Figures as people read them; a sign of percent never begins a line.
 
 export function large(count: number): string {
   const units = [
@@ -21,7 +21,7 @@ export function milliseconds(ms: number): string {
   return ms < 1000 ? `${short(ms)} ms` : `${short(ms / 1000)} s`
 }
 
-export const percent = (share: number) => `${short(share * 100)} %`
+export const percent = (share: number) => `${short(share * 100)}\u00a0%`
 
 export const dollars = (usd: number) =>
   `$${usd !== 0 && Math.abs(usd) < 0.01 ? short(usd) : usd.toFixed(2)}`

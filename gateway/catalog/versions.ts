@@ -86,7 +86,7 @@ export async function createUpstreamVersion(
 
 /** @throws GatewayError `version_not_found`, `fact_is_set`, `invalid_state`, `version_live` */
 export async function changeVersion(
-  { pool, guards }: Pick<VersionDeps, 'pool' | 'guards'>,
+  { pool, guards }: { pool: Pool; guards: Pick<Guards, 'liveIn'> },
   actor: Actor,
   id: string,
   { state, price, ...patch }: VersionPatch,

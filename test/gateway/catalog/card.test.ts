@@ -139,7 +139,7 @@ test('a card tells of the live version, beside the one before it, in Markdown an
     '### Guide\nAnswers *questions*.',
     '| faq | train | 1,200 |  |',
     '| lr | `0.0001` |',
-    '| faq | f1 ↑ | **0.9** | 0.8 | +0.1 (+12.5 %) ✓ |',
+    '| faq | f1\u00a0↑ | **0.9** | 0.8 | +0.1\u00a0(+12.5\u00a0%)\u00a0✓ |',
     '### Incident: Down',
     '##### Why\nA cable.',
     '| Answer, a million tokens | $1.50 |',

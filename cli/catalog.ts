@@ -1,0 +1,275 @@
+// `headrace catalog …`: what is known of models and versions, and their life. Notes and evaluations have files of their own.
+//
+// Texts are given as they are, or as @file. Exit codes: 0 done, 1 it failed, 2 the command makes no sense.
+
+import { Command, Option } from 'commander'
+
+import { writeCard } from '../gateway/catalog/card.ts'
+import { collectCard } from '../gateway/catalog/card-data.ts'
+import { cardPage } from '../gateway/catalog/card-page.ts'
+import {
+  changeCatalogModel,
+  createCatalogModel,
+  getCatalogModel,
+} from '../gateway/catalog/models.ts'
+import { changeVersion, getVersion } from '../gateway/catalog/versions.ts'
+import { listCatalogModels } from '../gateway/db/catalog-models.ts'
+import { listVersions, VERSION_STATES } from '../gateway/db/catalog-versions.ts'
+import {
+  catalogModelBody,
+  CatalogModelDraft,
+  CatalogModelPatch,
+  listedModelBody,
+} from '../gateway/dialects/admin/catalog-model.ts'
+import { readStates, versionBody, VersionPatch } from '../gateway/dialects/admin/catalog-version.ts'
+import { readTag } from './arguments.ts'
+import {
+  checked,
+  readJsonFile,
+  readReference,
+  readText,
+  readVersionId,
+} from './catalog-arguments.ts'
+import { withCatalog } from './catalog-database.ts'
+import { addEvaluationCommands } from './catalog-evaluations.ts'
+import { addNoteCommands } from './catalog-notes.ts'
+import { asTable, json, timeCell } from './table.ts'
+import type { CatalogVersion } from '../gateway/db/catalog-versions.ts'
+import type { ListedModel } from '../gateway/db/catalog-models.ts'
+import type { TagsPatch } from '../gateway/dialects/admin/fields.ts'
+import type { Reference } from './catalog-arguments.ts'
+import type { DatabaseCommandDeps } from './database.ts'
+
+/** A catalog on a screen; whoever has more asks the admin API page by page. */
+const MOST_ROWS = 1_000
+
+interface ModelFlags {
+  task?: string | null
+  owner?: string | null
+  description?: string | null
+  intendedUse?: string | null
+  userGuide?: string | null
+  knownIssues?: string | null
+  licence?: string | null
+  tag?: TagsPatch
+  price?: unknown
+  limits?: unknown
+  json?: boolean
+}
+
+interface VersionFlags {
+  baseModel?: string | null
+  trainingData?: unknown
+  hyperparameters?: unknown
+  trainingRun?: string | null
+  changeNote?: string | null
+  createdBy?: string | null
+  price?: unknown
+  json?: boolean
+}
+
+export function catalogCommand(deps: DatabaseCommandDeps): Command {
+  const run = withCatalog(deps)
+  const catalog = new Command('catalog').description(
+    'say and read what is known of models and versions',
+  )
+
+  catalog
+    .command('list')
+    .description('list models, by name')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  headrace catalog list')
+    .action((flags: { json?: boolean }) =>
+      run(async ({ pool }) => {
+        const { rows } = await listCatalogModels(pool, { after: null, limit: MOST_ROWS })
+        return flags.json ? json(rows.map(listedModelBody)) : modelTable(rows)
+      }),
+    )
+
+  catalog
+    .command('show')
+    .description('show all that was said of a model, or of a version')
+    .argument('<model[@version]>', 'guide, guide@3', readReference)
+    .addHelpText('after', '\nExample:\n  headrace catalog show guide@3')
+    .action(({ model, number }: Reference) =>
+      run(async ({ pool }) =>
+        number === null
+          ? json(catalogModelBody(await getCatalogModel(pool, model)))
+          : json(versionBody(await getVersion(pool, `${model}@${number}`))),
+      ),
+    )
+
+  catalog
+    .command('versions')
+    .description('list the versions of a model, newest first')
+    .argument('<model>', 'as clients name it')
+    .addOption(
+      new Option('--state <state>', 'only these; deleted ones only so').choices(VERSION_STATES),
+    )
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  headrace catalog versions guide --state archived')
+    .action((model: string, flags: { state?: string; json?: boolean }) =>
+      run(async ({ pool, liveIn }) => {
+        await getCatalogModel(pool, model)
+        const filter = { states: readStates(flags.state), before: null, limit: MOST_ROWS }
+        const { rows } = await listVersions(pool, model, filter)
+        if (flags.json) return json(rows.map(versionBody))
+        const live = await Promise.all(rows.map(({ id }) => liveIn(id, pool)))
+        return versionTable(rows, (row) => live[rows.indexOf(row)] !== null)
+      }),
+    )
+
+  addModelOptions(
+    catalog
+      .command('add')
+      .description('tell of a model that is not of the library')
+      .argument('<model>', 'as clients name it'),
+  )
+    .addHelpText('after', '\nExample:\n  headrace catalog add support --task chat --owner "Ada"')
+    .action((name: string, flags: ModelFlags) =>
+      run(async ({ pool, actor }) => {
+        const draft = checked(CatalogModelDraft, { name, ...saidOfModel(flags) })
+        const model = await createCatalogModel(pool, actor, draft)
+        return flags.json ? json(catalogModelBody(model)) : `${name} is in the catalog.`
+      }),
+    )
+
+  addModelOptions(
+    catalog
+      .command('set')
+      .description('say something of a model; what is not named stays, none takes away')
+      .argument('<model>', 'as clients name it'),
+  )
+    .addHelpText('after', '\nExample:\n  headrace catalog set guide --description @about.md')
+    .action((name: string, flags: ModelFlags) =>
+      run(async ({ pool, actor }) => {
+        const patch = checked(CatalogModelPatch, saidOfModel(flags))
+        const model = await changeCatalogModel(pool, actor, name, patch)
+        return flags.json ? json(catalogModelBody(model)) : `${name} is changed.`
+      }),
+    )
+
+  catalog
+    .command('describe')
+    .description('say what a version was made of: each thing once, a draft excepted')
+    .argument('<model@version>', 'guide@3', readVersionId)
+    .addOption(text('--base-model <name>', 'what it was fine-tuned from'))
+    .addOption(file('--training-data <file>', 'a JSON array of name, size, split, source'))
+    .addOption(file('--hyperparameters <file>', 'a JSON object'))
+    .addOption(text('--training-run <reference>', 'of whatever trained it'))
+    .addOption(text('--change-note <text>', 'what is new in it'))
+    .addOption(text('--created-by <name>', 'who made it'))
+    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  headrace catalog describe guide@3 --change-note @new.md')
+    .action((id: string, flags: VersionFlags) =>
+      run(async ({ pool, actor, liveIn }) => {
+        const patch = checked(VersionPatch, saidOfVersion(flags))
+        const version = await changeVersion({ pool, guards: { liveIn } }, actor, id, patch)
+        return flags.json ? json(versionBody(version)) : `${id} is described.`
+      }),
+    )
+
+  for (const [name, state, about] of [
+    ['archive', 'archived', 'put a version away: it is not to be deployed any more'],
+    ['ready', 'ready', 'take a draft, or an archived version, into use'],
+  ] as const) {
+    catalog
+      .command(name)
+      .description(about)
+      .argument('<model@version>', 'guide@3', readVersionId)
+      .addHelpText('after', `\nExample:\n  headrace catalog ${name} guide@3`)
+      .action((id: string) =>
+        run(async ({ pool, actor, liveIn }) => {
+          await changeVersion({ pool, guards: { liveIn } }, actor, id, { state })
+          return `${id} is ${state}.`
+        }),
+      )
+  }
+
+  catalog
+    .command('card')
+    .description('write the card of a model, of its live version or of another one')
+    .argument('<model[@version]>', 'guide, guide@3', readReference)
+    .option('--html', 'as a page, instead of Markdown')
+    .addHelpText('after', '\nExample:\n  headrace catalog card guide --html > guide.html')
+    .action(({ model, number }: Reference, flags: { html?: boolean }) =>
+      run(async (found) => {
+        const card = writeCard(await collectCard(found, model, number ?? undefined, new Date()))
+        return (flags.html ? cardPage(`${model}: model card`, card).html : card).trimEnd()
+      }),
+    )
+
+  addNoteCommands(catalog, run)
+  addEvaluationCommands(catalog, run)
+  return catalog
+}
+
+const text = (flags: string, about: string) => new Option(flags, about).argParser(readText)
+const file = (flags: string, about: string) => new Option(flags, about).argParser(readJsonFile)
+
+function addModelOptions(command: Command): Command {
+  return command
+    .addOption(text('--task <word>', 'chat, embeddings, rerank, classify, …'))
+    .addOption(text('--owner <name>', 'who answers for it'))
+    .addOption(text('--description <text>', 'what it is'))
+    .addOption(text('--intended-use <text>', 'what it is for, and what not'))
+    .addOption(text('--user-guide <text>', 'how to ask it'))
+    .addOption(text('--known-issues <text>', 'what it gets wrong'))
+    .addOption(text('--licence <name>', 'SPDX id'))
+    .addOption(
+      new Option('--tag <name=value>', 'a word of your own; name= takes it away').argParser(
+        readTag,
+      ),
+    )
+    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
+    .addOption(file('--limits <file>', 'a JSON object: context_tokens, output_tokens, …'))
+    .option('--json', 'as JSON')
+}
+
+function saidOfModel({ tag, intendedUse, userGuide, knownIssues, json: _, ...flags }: ModelFlags) {
+  const texts = { intended_use: intendedUse, user_guide: userGuide, known_issues: knownIssues }
+  return { ...flags, ...texts, tags: tag }
+}
+
+function saidOfVersion(flags: VersionFlags) {
+  return {
+    base_model: flags.baseModel,
+    training_data: flags.trainingData,
+    hyperparameters: flags.hyperparameters,
+    training_run: flags.trainingRun,
+    change_note: flags.changeNote,
+    created_by: flags.createdBy,
+    price: flags.price,
+  }
+}
+
+function modelTable(models: ListedModel[]): string {
+  if (models.length === 0) return 'The catalog is empty. Import a model: headrace models import'
+  const rows = models.map((model) => [
+    model.name,
+    model.task ?? '-',
+    model.owner ?? '-',
+    String(model.versions),
+    model.newestReady === null ? '-' : `${model.name}@${model.newestReady}`,
+    model.licence ?? '-',
+  ])
+  return asTable(['MODEL', 'TASK', 'OWNER', 'VERSIONS', 'NEWEST READY', 'LICENCE'], rows)
+}
+
+function versionTable(
+  versions: CatalogVersion[],
+  isLive: (version: CatalogVersion) => boolean,
+): string {
+  if (versions.length === 0) return 'There are no such versions.'
+  const rows = versions.map((version) => [
+    version.id,
+    version.condition === 'present' ? version.state : `${version.state}, ${version.condition}`,
+    isLive(version) ? 'live' : '-',
+    version.kind === 'local' ? (version.precision ?? '-') : `${version.upstream}: ${version.asks}`,
+    version.baseModel ?? '-',
+    timeCell(version.createdAt),
+    version.createdBy ?? '-',
+  ])
+  return asTable(['VERSION', 'STATE', 'LIVE', 'IS', 'BASE MODEL', 'MADE', 'BY'], rows)
+}

@@ -1,0 +1,115 @@
+// The catalog on the command line, on a real PostgreSQL and real version folders.
+
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'node:test'
+import type { TestContext } from 'node:test'
+
+import { CommanderError } from 'commander'
+
+import { createProgram } from '../../cli/program.ts'
+import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
+import { lockDataFolder } from '../../gateway/data-folder.ts'
+import { ModelStore } from '../../models/store.ts'
+import { publishVersion } from '../models/scratch.ts'
+import { makeFolder } from '../support/folder.ts'
+import { defer } from '../support/lasting.ts'
+import { recordLog } from '../support/logger.ts'
+
+async function startLibrary(t: TestContext) {
+  const dataDir = await makeFolder(t)
+  const lock = await lockDataFolder(dataDir, 'server')
+  const { logger } = recordLog()
+  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
+  defer(t, async () => {
+    await server.stop()
+    lock.release()
+  })
+  const store = new ModelStore(dataDir)
+  await publishVersion(store, 'guide')
+  await publishVersion(store, 'guide')
+  const run = async (...args: string[]) => {
+    const said = { stdout: '', stderr: '' }
+    const program = createProgram({
+      release: '0.0.0-test',
+      env: { HEADRACE_DATA_DIR: dataDir },
+      stdout: { write: (text) => (said.stdout += text) },
+      stderr: { write: (text) => (said.stderr += text) },
+      writeBytes: () => Promise.resolve(),
+      setExitCode: () => {},
+    })
+    // As the entry does it (cli/main.ts), without a process for each command.
+    const error: unknown = await program.parseAsync(['catalog', ...args], { from: 'user' }).then(
+      () => null,
+      (error: unknown) => error,
+    )
+    if (error instanceof Error && !(error instanceof CommanderError)) said.stderr += error.message
+    const text = said.stdout + said.stderr
+    return { ...said, text, code: error === null ? 0 : error instanceof CommanderError ? 2 : 1 }
+  }
+  const file = async (name: string, content: string) => {
+    await writeFile(join(dataDir, name), content)
+    return join(dataDir, name)
+  }
+  return { run, file }
+}
+
+test('a model is described, evaluated, noted and told of on the command line', async (t) => {
+  const { run, file } = await startLibrary(t)
+  const about = await file('about.md', 'Answers *questions*.')
+  const said = await run('set', 'guide', '--description', `@${about}`, '--tag', 'team=a')
+  assert.equal(said.text, 'guide is changed.\n')
+  const data = await file('data.json', '[{"name": "faq", "size": 12}]')
+  const facts = ['--base-model', 'smol', '--training-data', data]
+  assert.equal((await run('describe', 'guide@2', ...facts)).text, 'guide@2 is described.\n')
+  const again = await run('describe', 'guide@2', '--base-model', 'other')
+  assert.deepEqual(
+    [again.code, /'base_model' of guide@2 was said already/.test(again.text)],
+    [1, true],
+  )
+  const wrong = await run('describe', 'guide@1', '--training-data', await file('x.json', '[{}]'))
+  assert.match(wrong.text, /training_data\.0\.name must be there/)
+
+  const evaluation = ['--dataset', 'faq', '--metric', 'loss', '--value', '1.5', '--lower-is-better']
+  assert.equal(
+    (await run('evaluate', 'guide@2', ...evaluation)).text,
+    'The evaluation of guide@2 is kept.\n',
+  )
+  const noted = await run('note', 'guide@2', 'It was down.', '--kind', 'incident', '--json')
+  const { id } = JSON.parse(noted.stdout) as { id: string }
+  assert.equal((await run('attach', id, about)).code, 0)
+  assert.match((await run('notes', 'guide', '--search', 'down')).stdout, /guide@2 +incident +\w+ +/)
+  const notes = JSON.parse((await run('notes', 'guide@2', '--json')).stdout) as {
+    attachments: { name: string }[]
+  }[]
+  assert.equal(notes[0]?.attachments[0]?.name, 'about.md')
+
+  const { stdout: card } = await run('card', 'guide')
+  for (const part of ['`guide@2`', 'Answers *questions*.', '**1.5**', '### Incident', '| faq |']) {
+    assert.ok(card.includes(part), `${part} is not in ${card}`)
+  }
+  assert.match((await run('card', 'guide@1', '--html')).stdout, /^<!doctype html>[\s\S]*guide@1/)
+})
+
+test('versions are listed, archived and taken back, the live one excepted', async (t) => {
+  const { run } = await startLibrary(t)
+  assert.match(
+    (await run('versions', 'guide')).stdout,
+    /guide@2 +ready +live +int8[^]*guide@1 +ready +- /,
+  )
+  assert.equal((await run('archive', 'guide@1')).text, 'guide@1 is archived.\n')
+  const live = await run('archive', 'guide@2')
+  assert.deepEqual([live.code, /it is the newest version of guide/.test(live.text)], [1, true])
+  const archived = await run('versions', 'guide', '--state', 'archived', '--json')
+  assert.deepEqual(
+    (JSON.parse(archived.stdout) as { id: string }[]).map(({ id }) => id),
+    ['guide@1'],
+  )
+  assert.equal((await run('ready', 'guide@1')).text, 'guide@1 is ready.\n')
+  assert.equal((await run('add', 'support', '--task', 'chat')).text, 'support is in the catalog.\n')
+  assert.match((await run('list')).stdout, /guide +- +- +2 +guide@2 +Apache-2.0\nsupport +chat/)
+  const unknown = await run('show', 'guide@9')
+  assert.deepEqual([unknown.code, unknown.stderr.includes("no version 'guide@9'")], [1, true])
+  assert.equal((await run('show', 'Guide!')).code, 2)
+})
