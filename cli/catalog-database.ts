@@ -14,7 +14,7 @@ import type { Actor } from '../gateway/db/audit.ts'
 import type { Pool } from '../gateway/db/pool.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
-export interface Catalog {
+interface Catalog {
   pool: Pool
   actor: Actor
   liveIn: Guards['liveIn']
@@ -31,11 +31,10 @@ export function withCatalog(deps: DatabaseCommandDeps): WithCatalog {
     run(async (pool, actor) => {
       const settings = deps.loadSettings()
       const { dataDir, searchLanguage: language } = settings
-      const store = new ModelStore(dataDir)
       if (existsSync(join(dataDir, 'models'))) {
         const registrar = new Registrar({
           pool,
-          store,
+          store: new ModelStore(dataDir),
           library: await keepLibraryId(dataDir),
           // Nobody here knows; what was deleted is for a server to finish.
           isLoaded: () => Promise.resolve(true),
@@ -43,6 +42,6 @@ export function withCatalog(deps: DatabaseCommandDeps): WithCatalog {
         })
         await registrar.sync()
       }
-      return work({ pool, actor, liveIn: newestIsLive(store), language })
+      return work({ pool, actor, liveIn: newestIsLive, language })
     })
 }

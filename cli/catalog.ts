@@ -227,9 +227,19 @@ function addModelOptions(command: Command): Command {
     .option('--json', 'as JSON')
 }
 
-function saidOfModel({ tag, intendedUse, userGuide, knownIssues, json: _, ...flags }: ModelFlags) {
-  const texts = { intended_use: intendedUse, user_guide: userGuide, known_issues: knownIssues }
-  return { ...flags, ...texts, tags: tag }
+function saidOfModel(flags: ModelFlags) {
+  return {
+    task: flags.task,
+    owner: flags.owner,
+    description: flags.description,
+    intended_use: flags.intendedUse,
+    user_guide: flags.userGuide,
+    known_issues: flags.knownIssues,
+    licence: flags.licence,
+    tags: flags.tag,
+    price: flags.price,
+    limits: flags.limits,
+  }
 }
 
 function saidOfVersion(flags: VersionFlags) {

@@ -273,7 +273,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     deployments,
     catalog: {
       store: models,
-      guards: { liveIn: newestIsLive(models), isLoaded },
+      guards: { liveIn: newestIsLive, isLoaded },
       upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),
     },
     defaultTarget: () => declared.routes.defaultTarget(),

@@ -3,10 +3,10 @@
 // Knows: questions. Does not know: who answers them.
 
 import { RuntimeError } from '../../runtime/client.ts'
+import { findNewestLocal } from '../db/catalog-versions.ts'
 import { fromRuntimeFailure } from '../errors.ts'
 import type { Runtime } from '../../runtime/client.ts'
 import type { Queryable } from '../db/pool.ts'
-import type { KnownVersion } from '../versions.ts'
 
 export interface Guards {
   /**
@@ -18,15 +18,11 @@ export interface Guards {
   isLoaded(versionId: string): Promise<boolean>
 }
 
-/** Where nothing is deployed: the newest version that can be used answers for the model. */
-export function newestIsLive(versions: {
-  resolve(name: string): Promise<KnownVersion | null>
-}): Guards['liveIn'] {
-  return async (versionId) => {
-    const model = versionId.slice(0, versionId.lastIndexOf('@'))
-    const newest = await versions.resolve(model)
-    return newest?.id === versionId ? `it is the newest version of ${model}` : null
-  }
+/** Where nothing is deployed: the newest version of the library answers for its model. */
+export const newestIsLive: Guards['liveIn'] = async (versionId, db) => {
+  const model = versionId.slice(0, versionId.lastIndexOf('@'))
+  const newest = await findNewestLocal(db, model)
+  return newest === versionId ? `it is the newest version of ${model}` : null
 }
 
 /** @param runtime null: there is none, and so no engine */

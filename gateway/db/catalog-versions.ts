@@ -9,7 +9,7 @@ import type { Queryable } from './pool.ts'
 
 export const VERSION_STATES = ['draft', 'ready', 'archived', 'deleted'] as const
 export type VersionState = (typeof VERSION_STATES)[number]
-export type Condition = 'present' | 'missing' | 'damaged'
+type Condition = 'present' | 'missing' | 'damaged'
 
 /** In the wire's words, as it is kept. */
 export interface TrainingData {
@@ -190,4 +190,15 @@ export async function findLastNumber(db: Queryable, model: string): Promise<numb
     [model],
   )
   return rows[0]?.last ?? 0
+}
+
+/** @returns its id; null: no version of the model has a folder that can be used */
+export async function findNewestLocal(db: Queryable, model: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string }>(
+    `SELECT id FROM catalog_versions
+     WHERE model = $1 AND kind = 'local' AND state <> 'deleted' AND condition = 'present'
+     ORDER BY number DESC LIMIT 1`,
+    [model],
+  )
+  return rows[0]?.id ?? null
 }

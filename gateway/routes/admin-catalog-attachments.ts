@@ -8,6 +8,7 @@ import type { TSchema } from 'typebox'
 import { attach, getAttachment, MAX_ATTACHMENT_BYTES, removeAttachment } from '../catalog/notes.ts'
 import { readAttachment } from '../db/catalog-attachments.ts'
 import { AttachmentBody, attachmentBody } from '../dialects/admin/catalog-note.ts'
+import { IdParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { tellErrors } from '../plugins/errors.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
@@ -16,7 +17,7 @@ import type { App } from '../request.ts'
 
 const tags = ['catalog']
 const security = [{ key: [] }]
-const params = Type.Object({ attachment: Type.String({ description: 'Its id.' }) })
+const params = Type.Object({ attachment: IdParam })
 const FILE: Record<string, { schema: TSchema }> = {
   '*/*': { schema: Type.String({ description: 'With the content type that it was sent with.' }) },
 }
@@ -102,7 +103,7 @@ function uploadRoute(app: App, pool: Pool) {
         tags,
         security,
         consumes: ['application/octet-stream'],
-        params: Type.Object({ note: Type.String({ description: 'Its id.' }) }),
+        params: Type.Object({ note: IdParam }),
         querystring: Type.Object(
           { name: Type.String({ minLength: 1, description: 'Of the file.' }) },
           { additionalProperties: false },

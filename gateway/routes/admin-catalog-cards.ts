@@ -6,13 +6,14 @@ import type { TSchema } from 'typebox'
 import { writeCard } from '../catalog/card.ts'
 import { collectCard } from '../catalog/card-data.ts'
 import { cardPage } from '../catalog/card-page.ts'
+import { ModelParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { requireRole } from '../plugins/roles.ts'
 import type { FastifyReply } from 'fastify'
 import type { CardDeps } from '../catalog/card-data.ts'
 import type { App } from '../request.ts'
 
-const params = Type.Object({ model: Type.String({ description: 'As clients name it.' }) })
+const params = Type.Object({ model: ModelParam })
 const querystring = Type.Object(
   {
     version: Type.Optional(

@@ -18,6 +18,7 @@ import {
 } from '../dialects/admin/catalog-evaluation.ts'
 import { readTime, Time } from '../dialects/admin/fields.ts'
 import { listBody, listOf, readPage } from '../dialects/admin/page.ts'
+import { ModelParam, VersionParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
 import type { Pool } from '../db/pool.ts'
@@ -25,10 +26,9 @@ import type { App } from '../request.ts'
 
 const tags = ['catalog']
 const security = [{ key: [] }]
-const model = Type.String({ description: 'As clients name it.' })
 const params = Type.Object({
-  model,
-  version: Type.String({ pattern: '^[1-9]\\d{0,8}$', title: 'the number of a version' }),
+  model: ModelParam,
+  version: VersionParam,
 })
 
 export function adminCatalogEvaluationRoutes(
@@ -71,7 +71,7 @@ export function adminCatalogEvaluationRoutes(
         summary: 'List the evaluations of all versions of a model, as they were told, newest first',
         tags,
         security,
-        params: Type.Object({ model }),
+        params: Type.Object({ model: ModelParam }),
         querystring: EVALUATIONS_QUERY,
         response: { 200: listOf(EvaluationBody), default: ErrorBody },
       },

@@ -13,6 +13,7 @@ import {
   listedModelBody,
 } from '../dialects/admin/catalog-model.ts'
 import { listBody, listOf, PAGE_QUERY, readPage } from '../dialects/admin/page.ts'
+import { ModelParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
 import type { Pool } from '../db/pool.ts'
@@ -20,7 +21,7 @@ import type { App } from '../request.ts'
 
 const tags = ['catalog']
 const security = [{ key: [] }]
-const params = Type.Object({ model: Type.String({ description: 'As clients name it.' }) })
+const params = Type.Object({ model: ModelParam })
 
 export function adminCatalogModelRoutes(app: App, { pool }: { pool: Pool }) {
   const admin = requireRole('admin')

@@ -18,6 +18,7 @@ import {
   readNoteFilter,
 } from '../dialects/admin/catalog-note.ts'
 import { listBody, listOf, readPage } from '../dialects/admin/page.ts'
+import { IdParam, ModelParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
@@ -27,8 +28,8 @@ import type { App } from '../request.ts'
 
 const tags = ['catalog']
 const security = [{ key: [] }]
-const ofModel = Type.Object({ model: Type.String({ description: 'As clients name it.' }) })
-const ofNote = Type.Object({ note: Type.String({ description: 'Its id.' }) })
+const ofModel = Type.Object({ model: ModelParam })
+const ofNote = Type.Object({ note: IdParam })
 
 export function adminCatalogNoteRoutes(app: App, deps: NoteDeps) {
   const { pool, language } = deps

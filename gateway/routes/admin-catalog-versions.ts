@@ -14,6 +14,7 @@ import {
   VersionPatch,
 } from '../dialects/admin/catalog-version.ts'
 import { listBody, listOf, PAGE_QUERY } from '../dialects/admin/page.ts'
+import { ModelParam, VersionParam } from '../dialects/admin/catalog-fields.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
 import type { VersionDeps } from '../catalog/versions.ts'
@@ -21,10 +22,9 @@ import type { App } from '../request.ts'
 
 const tags = ['catalog']
 const security = [{ key: [] }]
-const model = Type.String({ description: 'As clients name it.' })
 const params = Type.Object({
-  model,
-  version: Type.String({ pattern: '^[1-9]\\d{0,8}$', title: 'the number of a version' }),
+  model: ModelParam,
+  version: VersionParam,
 })
 const DEFAULT_LIMIT = 20
 
@@ -44,7 +44,7 @@ export function adminCatalogVersionRoutes(app: App, deps: VersionDeps) {
           'Register a version that an upstream answers; those of the library are there by themselves',
         tags,
         security,
-        params: Type.Object({ model }),
+        params: Type.Object({ model: ModelParam }),
         body: UpstreamVersionDraft,
         response: { 201: VersionBody, default: ErrorBody },
       },
@@ -65,7 +65,7 @@ export function adminCatalogVersionRoutes(app: App, deps: VersionDeps) {
         summary: 'List the versions of a model, newest first',
         tags,
         security,
-        params: Type.Object({ model }),
+        params: Type.Object({ model: ModelParam }),
         querystring: Type.Object(
           {
             limit: PAGE_QUERY.limit,

@@ -18,7 +18,7 @@ export async function startCatalog(t: TestContext, postgres: TestPostgres | Pool
   /** ids of versions that an engine holds */
   const loaded = new Set<string>()
   const guards = {
-    liveIn: newestIsLive(store),
+    liveIn: newestIsLive,
     isLoaded: (id: string) => Promise.resolve(loaded.has(id)),
   }
   const upstreams = () => Promise.resolve(['openai', 'azure'])

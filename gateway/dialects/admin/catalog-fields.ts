@@ -1,11 +1,13 @@
 // Fields that several things of the catalog have, in the admin API's wire format.
 
 import { Type } from 'typebox'
-import type { TSchema } from 'typebox'
 
+import { MODEL_NAME, VERSION_NUMBER } from '../../../models/manifest.ts'
 import type { CatalogLimits, CatalogPrice } from '../../db/catalog-models.ts'
 
-export const MAX_WORD_CHARACTERS = 256
+export const MODEL_NAME_RULE =
+  "lower-case letters, digits, '.', '_' and '-', at most 64, the first a letter or digit"
+const MAX_WORD_CHARACTERS = 256
 export const MAX_TEXT_CHARACTERS = 100_000
 
 const nullable = (type: string, rest: object) => ({ type: [type, 'null'], ...rest })
@@ -35,9 +37,6 @@ export const markdown = (description: string) =>
       }),
     ),
   )
-
-export const nullableOf = <T>(schema: TSchema) =>
-  Type.Unsafe<T | null>({ ...schema, type: [String(schema['type' as keyof TSchema]), 'null'] })
 
 const dollars = (description: string) => ({ type: 'number', minimum: 0, maximum: 1e9, description })
 
@@ -74,6 +73,18 @@ export const StatedLimits = Type.Unsafe<CatalogLimitsPatch>({
   },
   additionalProperties: false,
 })
+
+/** Of paths. */
+export const ModelParam = Type.String({
+  pattern: MODEL_NAME.source,
+  title: MODEL_NAME_RULE,
+  description: 'As clients name it.',
+})
+export const VersionParam = Type.String({
+  pattern: VERSION_NUMBER.source,
+  title: 'the number of a version',
+})
+export const IdParam = Type.String({ pattern: '^[\\w-]{1,64}$', title: 'an id' })
 
 export const NullableText = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 export const NullableNumber = Type.Unsafe<number | null>({ type: ['number', 'null'] })

@@ -6,6 +6,7 @@ import type { Static } from 'typebox'
 import { MODEL_NAME } from '../../../models/manifest.ts'
 import {
   markdown,
+  MODEL_NAME_RULE,
   NullableNumber,
   NullableText,
   PriceBody,
@@ -33,8 +34,7 @@ export const CatalogModelDraft = Type.Object(
   {
     name: Type.String({
       pattern: MODEL_NAME.source,
-      title:
-        "lower-case letters, digits, '.', '_' and '-', at most 64, the first a letter or digit",
+      title: MODEL_NAME_RULE,
       description: 'As clients name it.',
     }),
     ...FIELDS,
