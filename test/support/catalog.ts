@@ -26,13 +26,14 @@ export async function startCatalog(t: TestContext, postgres: TestPostgres | Pool
     deps: { catalog: { store, guards, upstreams } },
   })
   const { logger, lines } = recordLog()
-  const registrarOf = (folder: ModelStore) =>
+  const registrarOf = (folder: ModelStore, intervalMs?: number) =>
     new Registrar({
       pool: admin.pool,
       store: folder,
       library: randomUUID(),
       isLoaded: guards.isLoaded,
       logger,
+      intervalMs,
     })
   const registrar = registrarOf(store)
   return { ...admin, dataDir, store, loaded, lines, registrar, registrarOf }

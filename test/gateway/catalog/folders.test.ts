@@ -11,7 +11,7 @@ import { publishVersion, scratchFolder } from '../../models/scratch.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
 import { startCatalog } from '../../support/catalog.ts'
 import { usePostgres } from '../../support/postgres.ts'
-import { updateVersion } from '../../../gateway/db/catalog-versions.ts'
+import { findVersion, updateVersion } from '../../../gateway/db/catalog-versions.ts'
 import { getVersion } from '../../../gateway/catalog/versions.ts'
 
 const postgres = usePostgres()
@@ -150,6 +150,24 @@ test('a deletion that was broken off is finished', async (t) => {
     (await store.listVersions('guide')).map(({ id }) => id),
     ['guide@2'],
   )
+})
+
+test('a folder that appears is registered by itself, also after the database was away', async (t) => {
+  const { pool, store, lines, registrarOf } = await startCatalog(t, postgres)
+  await publishVersion(store, 'guide')
+  const registrar = registrarOf(store, 20)
+  const client = await pool.connect()
+  await client.query('ALTER TABLE catalog_versions RENAME TO elsewhere')
+  await registrar.start()
+  assert.equal(lines.filter(({ level }) => level === 'warn').length, 1)
+  await client.query('ALTER TABLE elsewhere RENAME TO catalog_versions')
+  client.release()
+  for (const id of ['guide@1', 'guide@2']) {
+    while (!(await findVersion(pool, id))) await new Promise((resolve) => setTimeout(resolve, 20))
+    if (id === 'guide@1') await publishVersion(store, 'guide')
+  }
+  await registrar.close()
+  assert.equal(lines.filter(({ level }) => level === 'warn').length, 1)
 })
 
 test('a library keeps its name', async (t) => {
