@@ -5,7 +5,7 @@
 import type { BodyPolicy } from './body-policy.ts'
 
 export const ROLES = ['caller', 'developer', 'admin'] as const
-/** `caller` asks models; `developer` also reads and writes the catalog; `admin` may everything. */
+/** `caller` asks models; `developer` also reads the catalog; `admin` may everything. */
 export type Role = (typeof ROLES)[number]
 
 /** Absent fields: no limit of this kind. */

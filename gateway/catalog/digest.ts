@@ -5,6 +5,12 @@ import { createHash } from 'node:crypto'
 
 import type { Manifest } from '../../models/manifest.ts'
 
+/**
+ * What of a manifest makes answers, beside the files whose checksums it has. Named one by one, so that a field which is filled
+ * in for older manifests one day doesn't change their digests.
+ */
+const MAKES_ANSWERS = ['files', 'tokenizer', 'chatTemplate', 'contextLength', 'sampling', 'output']
+
 /** of a manifest that is read once and looked at every few seconds */
 const known = new WeakMap<Manifest, string>()
 
@@ -12,11 +18,9 @@ const known = new WeakMap<Manifest, string>()
 export function digestOf(manifest: Manifest): string {
   let digest = known.get(manifest)
   if (digest === undefined) {
-    const { model: _model, version: _version, created: _created, ...rest } = manifest
-    const { source: _source, licence: _licence, ...made } = rest
-    digest = createHash('sha256')
-      .update(JSON.stringify(sorted(made)))
-      .digest('hex')
+    const made = Object.entries(manifest).filter(([name]) => MAKES_ANSWERS.includes(name))
+    const text = JSON.stringify(sorted(Object.fromEntries(made)))
+    digest = createHash('sha256').update(text).digest('hex')
     known.set(manifest, digest)
   }
   return digest

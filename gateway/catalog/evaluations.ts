@@ -28,7 +28,7 @@ export async function tellEvaluations(
   const now = new Date()
   return inTransaction(pool, async (transaction) => {
     const version = await lockVersion(transaction, versionId)
-    if (!version) throw noVersion(versionId)
+    if (!version || version.state === 'deleted') throw noVersion(versionId)
     const evaluations = drafts.map((draft, index): Evaluation => {
       const { measured_at: at, higher_is_better: higherIsBetter = true } = draft
       const measuredAt = at === undefined ? now : readTime(at, `evaluations[${index}].measured_at`)

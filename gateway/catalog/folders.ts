@@ -14,6 +14,8 @@ export interface FoundVersion {
   number: number
   /** null: the folder can't be read */
   origin: VersionOrigin | null
+  /** of an adapter that was merged; null: it was a checkpoint of its own */
+  baseModel: string | null
   /** when it was made; null as well */
   created: Date | null
   /** what is wrong with it, in a sentence; null where nothing is */
@@ -24,7 +26,7 @@ export async function lookAt(folder: StoredVersion | BrokenVersion): Promise<Fou
   const { model, version } = splitReference(folder.id)
   const named = { id: folder.id, model, number: Number(version) }
   if ('problem' in folder) {
-    return { ...named, origin: null, created: null, problem: folder.problem }
+    return { ...named, origin: null, baseModel: null, created: null, problem: folder.problem }
   }
   const { manifest } = folder
   const sizes = Object.values(manifest.files).map(({ bytes }) => bytes)
@@ -39,6 +41,8 @@ export async function lookAt(folder: StoredVersion | BrokenVersion): Promise<Fou
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     licence: manifest.licence,
   }
+  const base = 'adapter' in manifest ? manifest.adapter?.base : undefined
+  const baseModel = base ? (base.version ?? base.source.reference) : null
   const problem = await glanceAtVersion(folder.folder, manifest)
-  return { ...named, origin, created: new Date(manifest.created), problem }
+  return { ...named, origin, baseModel, created: new Date(manifest.created), problem }
 }

@@ -110,7 +110,7 @@ export class Registrar {
 
   async #register(found: FoundVersion): Promise<void> {
     const { pool, library, logger } = this.#options
-    const { id, model, number, origin, created, problem } = found
+    const { id, model, number, origin, baseModel, created, problem } = found
     const now = new Date()
     await inTransaction(pool, async (transaction) => {
       await insertCatalogModel(transaction, {
@@ -125,6 +125,7 @@ export class Registrar {
         ...NO_ORIGIN,
         ...origin,
         ...NO_FACTS,
+        baseModel,
         id,
         model,
         number,
@@ -203,7 +204,7 @@ export class Registrar {
 /** @returns null: what this library has is not to be told over what the other one has */
 function withFolder(
   row: CatalogVersion,
-  { origin, created, problem }: FoundVersion,
+  { origin, baseModel, created, problem }: FoundVersion,
   library: string,
 ): CatalogVersion | null {
   const isOther = row.library !== library
@@ -220,7 +221,9 @@ function withFolder(
   if (row.digest === null) {
     // It could not be read when it was registered.
     const createdAt = created ?? row.createdAt
-    return { ...healed, ...origin, library, createdAt, state: 'ready' }
+    const state = row.state === 'draft' ? 'ready' : row.state
+    const base = row.baseModel ?? baseModel
+    return { ...healed, ...origin, baseModel: base, library, createdAt, state }
   }
   return row.condition === 'present' ? row : { ...healed, library }
 }

@@ -7,7 +7,7 @@ import test from 'node:test'
 
 import { keepLibraryId } from '../../../models/library-id.ts'
 import { ModelStore } from '../../../models/store.ts'
-import { publishVersion, scratchFolder } from '../../models/scratch.ts'
+import { draftOf, publishVersion, scratchFolder } from '../../models/scratch.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
 import { startCatalog } from '../../support/catalog.ts'
 import { usePostgres } from '../../support/postgres.ts'
@@ -37,6 +37,16 @@ test('a version folder is in the catalog with what its manifest says', async (t)
     [model?.['id'], model?.['licence'], model?.['versions'], model?.['newest_ready']],
     ['guide', 'Apache-2.0', 1, 1],
   )
+})
+
+test('a version with an adapter in it says what that was trained on', async (t) => {
+  const { ask, store, registrar } = await startCatalog(t, postgres)
+  const { source } = draftOf('base')
+  const base = { version: 'base@4', source }
+  const adapter = { form: 'merged' as const, rank: 8, alpha: 16, modules: ['q_proj'], base }
+  await publishVersion(store, 'guide', { adapter })
+  await registrar.sync()
+  assert.equal((await ask('GET', ONE)).body['base_model'], 'base@4')
 })
 
 test('versions that answer alike have the same digest, others have another one', async (t) => {
