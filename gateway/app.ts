@@ -14,6 +14,7 @@ import { FeedbackDesk } from './feedback/desk.ts'
 import { Pace } from './feedback/pace.ts'
 import { RecentExchanges } from './feedback/recent-exchanges.ts'
 import { StoredCompletions } from './responses/stored-completions.ts'
+import { catalogRoutes } from './catalog-routes.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
 import { tellDatabaseAway } from './plugins/database-away.ts'
@@ -26,12 +27,6 @@ import { readJson } from './plugins/json.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
 import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
-import { adminCatalogAttachmentRoutes } from './routes/admin-catalog-attachments.ts'
-import { adminCatalogCardRoutes } from './routes/admin-catalog-cards.ts'
-import { adminCatalogEvaluationRoutes } from './routes/admin-catalog-evaluations.ts'
-import { adminCatalogModelRoutes } from './routes/admin-catalog-models.ts'
-import { adminCatalogNoteRoutes } from './routes/admin-catalog-notes.ts'
-import { adminCatalogVersionRoutes } from './routes/admin-catalog-versions.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
 import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
@@ -58,7 +53,7 @@ import { passThroughRoutes } from './routes/pass-through.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { storedCompletionRoutes } from './routes/stored-completions.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
-import type { VersionDeps } from './catalog/versions.ts'
+import type { CatalogDeps } from './catalog-routes.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
@@ -124,7 +119,7 @@ export interface AppDeps {
   limits: Limits
   cache: ResponseCache
   /** the library, and what is live of it; absent: versions are upstreams' alone */
-  catalog?: Omit<VersionDeps, 'pool'>
+  catalog?: CatalogDeps
   /** who takes what names no model, such as files; absent: nobody */
   defaultTarget?: () => Target | null
   /** absent: requests are not traced */
@@ -146,12 +141,6 @@ const REQUEST_TIMEOUT_MS = 120_000
 
 /** A click is one; an hour's work of a server that relays its users' is some ten a second. */
 const FEEDBACK_PER_MINUTE = { ofEndUser: 20, ofCaller: 1_200 }
-
-/** Numbers are the table's alone, and nothing is live. */
-const NO_LIBRARY: Omit<VersionDeps, 'pool'> = {
-  store: { reserve: () => Promise.resolve(true), remove: () => Promise.resolve() },
-  guards: { liveIn: () => Promise.resolve(null), isLoaded: () => Promise.resolve(false) },
-}
 
 const monotonicNow = () => performance.timeOrigin + performance.now()
 
@@ -293,13 +282,12 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })
     if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
-    const versions = { pool, ...(deps.catalog ?? NO_LIBRARY) }
-    adminCatalogModelRoutes(administration, { pool })
-    adminCatalogVersionRoutes(administration, versions)
-    adminCatalogNoteRoutes(administration, { pool, language: settings.searchLanguage })
-    adminCatalogAttachmentRoutes(administration, { pool })
-    adminCatalogEvaluationRoutes(administration, { pool, now })
-    adminCatalogCardRoutes(administration, { pool, now, liveIn: versions.guards.liveIn })
+    catalogRoutes(administration, {
+      pool,
+      language: settings.searchLanguage,
+      now,
+      catalog: deps.catalog,
+    })
     administration.register((declarations: App, _options, done) => {
       if (deps.declared) declaredRoutes(declarations, deps.declared)
       done()

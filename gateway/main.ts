@@ -252,6 +252,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exchangeLog,
     limits: { limits, admission, cache },
     exports: scheduledExport,
+    catalog: registrar,
   })
   started.defer(() => metrics.close())
   const traces = await openTraces(settings, release, logger)

@@ -8,6 +8,7 @@
 
 import { insertCatalogModel } from '../db/catalog-models.ts'
 import {
+  countBroken,
   insertVersion,
   listAllVersions,
   lockVersion,
@@ -50,11 +51,22 @@ export class Registrar {
   #syncing: Promise<void> | null = null
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
+  #broken = { damaged: 0, missing: 0 }
   /** said once */
   readonly #told = new Set<string>()
 
   constructor(options: RegistrarOptions) {
     this.#options = options
+  }
+
+  /** Versions of this library whose folder can't be used as it is. */
+  get damaged(): number {
+    return this.#broken.damaged
+  }
+
+  /** Those whose folder is gone. */
+  get missing(): number {
+    return this.#broken.missing
   }
 
   /** Looks at once, and from then on; what goes wrong is logged and tried again. */
@@ -103,6 +115,7 @@ export class Registrar {
       rows.delete(version.id)
     }
     for (const row of rows.values()) await this.#miss(row)
+    this.#broken = await countBroken(this.#options.pool, this.#options.library)
     this.#seen = seen
     this.#writtenAt = performance.now()
     this.#told.delete('sync')

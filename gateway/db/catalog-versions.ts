@@ -202,3 +202,17 @@ export async function findNewestLocal(db: Queryable, model: string): Promise<str
   )
   return rows[0]?.id ?? null
 }
+
+/** Of one data folder's. */
+export async function countBroken(
+  db: Queryable,
+  library: string,
+): Promise<{ damaged: number; missing: number }> {
+  const { rows } = await db.query<{ damaged: number; missing: number }>(
+    `SELECT count(*) FILTER (WHERE condition = 'damaged')::int AS damaged,
+            count(*) FILTER (WHERE condition = 'missing')::int AS missing
+     FROM catalog_versions WHERE library = $1 AND state <> 'deleted'`,
+    [library],
+  )
+  return rows[0] ?? { damaged: 0, missing: 0 }
+}

@@ -12,11 +12,13 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 import { exposeDeclared } from './declared-metrics.ts'
 import { EngineMetrics } from './engine-metrics.ts'
+import { exposeCatalog } from './catalog-metrics.ts'
 import { exposeExports } from './export-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
 import { exposeLog } from './log-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { DeclaredStates } from './declared-metrics.ts'
+import type { CatalogSource } from './catalog-metrics.ts'
 import type { ExportSource } from './export-metrics.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { LimitSources } from './limit-metrics.ts'
@@ -34,6 +36,8 @@ export interface MetricsOptions {
   declared?: DeclaredStates
   exchangeLog: LogSource
   limits: LimitSources
+  /** absent: no folders are followed */
+  catalog?: CatalogSource
   /** absent: no days are exported */
   exports?: ExportSource
 }
@@ -172,6 +176,7 @@ export class Metrics {
     this.#engines = runtime && new EngineMetrics(runtime, registers)
     this.#targets = new TargetMetrics(registers, targets)
     if (declared) exposeDeclared(registers, declared)
+    if (options.catalog) exposeCatalog(registers, options.catalog)
     if (options.exports) exposeExports(registers, options.exports)
     exposeLimits(registers, limits)
   }

@@ -76,12 +76,14 @@ test('a folder that is damaged, or gone, or another one, is shown as that, and a
   await truncate(data, 3)
   const [cut, why] = await conditionNow()
   assert.equal(cut, 'damaged')
+  assert.deepEqual([registrar.damaged, registrar.missing], [1, 0])
   assert.match(String(why), /model\.onnx\.data has 3 bytes instead of 26/)
   await writeFile(data, 'content of model.onnx.data')
   assert.deepEqual(await conditionNow(), ['present', null])
 
   await rename(folder, join(dataDir, 'elsewhere'))
   assert.deepEqual(await conditionNow(), ['missing', 'its folder is gone'])
+  assert.deepEqual([registrar.damaged, registrar.missing], [0, 1])
   await rename(join(dataDir, 'elsewhere'), folder)
   assert.deepEqual(await conditionNow(), ['present', null])
 
