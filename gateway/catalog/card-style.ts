@@ -43,10 +43,11 @@ th, td { text-align: left; vertical-align: top; padding: .55rem .9rem; border-bo
 tbody tr:last-child > *, table:not(:has(tbody)) th { border-bottom: 0 }
 th { background: var(--raised); font-weight: 600; white-space: nowrap }
 th:has(strong), td:first-child:has(strong:only-child) { white-space: nowrap }
-tr > :first-child > strong:only-child { color: var(--faint); font-weight: 500 }
+table:has(th:first-child > strong) tr > :first-child > strong { color: var(--faint); font-weight: 500 }
 th:has(> strong) { background: none }
 tr:has(> th:first-child > strong) > th { background: none; font-weight: 400; white-space: normal }
 tr:has(> th:first-child > strong) > th:first-child { width: 11rem }
+time { white-space: nowrap }
 @media (min-width: 72rem) {
   body { grid-template-columns: 11rem minmax(0, 52rem) }
   nav { display: block; position: sticky; top: 2.5rem; align-self: start; font-size: .875rem }

@@ -27,6 +27,11 @@ function createMarkdown(): MarkdownIt {
     const label = escape(content === '' ? source : content)
     return `<a href="${escape(source)}" rel="noopener noreferrer nofollow">${label}</a>`
   }
+  // A day is not broken at its hyphens.
+  rules['text'] = (tokens, index) =>
+    made.utils
+      .escapeHtml(tokens[index]!.content)
+      .replaceAll(/\b\d{4}-\d\d-\d\d\b/g, '<time>$&</time>')
   // Wide ones scroll by themselves.
   rules['table_open'] = () => '<div class="table"><table>\n'
   rules['table_close'] = () => '</table></div>\n'

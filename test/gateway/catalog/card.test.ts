@@ -200,7 +200,7 @@ test('whatever is written into the catalog, the page runs nothing and loads noth
   const body = html.slice(html.indexOf('<body>'))
   const tags = new Set([...body.matchAll(/<\/?([a-zA-Z][\w-]*)/g)].map(([, name]) => name))
   const known =
-    'body nav ul li a main h1 h2 h3 h4 h5 h6 p em strong div table thead tbody tr th td code pre hr html'.split(
+    'body nav ul li a main h1 h2 h3 h4 h5 h6 p em strong div table thead tbody tr th td code pre hr html time'.split(
       ' ',
     )
   assert.deepEqual(
