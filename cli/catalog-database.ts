@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { newestIsLive } from '../gateway/catalog/guards.ts'
+import { deployedIsLive } from '../gateway/catalog/guards.ts'
 import { Registrar } from '../gateway/catalog/registrar.ts'
 import { keepLibraryId } from '../models/library-id.ts'
 import { ModelStore } from '../models/store.ts'
@@ -42,6 +42,6 @@ export function withCatalog(deps: DatabaseCommandDeps): WithCatalog {
         })
         await registrar.sync()
       }
-      return work({ pool, actor, liveIn: newestIsLive, language })
+      return work({ pool, actor, liveIn: deployedIsLive, language })
     })
 }

@@ -91,7 +91,6 @@ const ERRORS = {
   search_off: refused(409),
   // the catalog
   model_not_in_catalog: refused(404),
-  version_not_found: refused(404),
   note_not_found: refused(404),
   attachment_not_found: refused(404),
   fact_is_set: refused(409),
@@ -106,7 +105,7 @@ const ERRORS = {
   upstream_in_use: refused(409),
   secret_key_missing: refused(409),
   declarations_unavailable: unavailable('refused', 1),
-  // the library's deployments
+  // the library's versions and their deployments
   version_not_found: refused(404),
   deployment_not_found: refused(404),
   not_deployed: refused(409),

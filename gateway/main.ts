@@ -15,8 +15,7 @@ import { Publisher } from './broker/publisher.ts'
 import { brokerSink } from './broker/sink.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
-import { loadedOn, newestIsLive } from './catalog/guards.ts'
-import { Registrar } from './catalog/registrar.ts'
+import { openCatalog } from './catalog/open.ts'
 import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
@@ -26,7 +25,6 @@ import { requireLanguage } from './db/exchange-words.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { openDeployments } from './deployments/open.ts'
-import { storedVersions } from './deployments/version-source.ts'
 import { Webhooks } from './deployments/webhooks.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
@@ -52,7 +50,6 @@ import { connectRedis } from './redis.ts'
 import { openResidency } from './residency/open.ts'
 import { Keyring } from './secrets.ts'
 import { openTraces } from './traces/open.ts'
-import { keepLibraryId } from '../models/library-id.ts'
 import { ModelStore } from '../models/store.ts'
 import type { AdminKey } from './admin-key.ts'
 import type { Exchange } from './exchange.ts'
@@ -153,17 +150,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onBroken: ({ id, problem }) =>
       logger.error({ version: id }, `${id} is passed over: ${problem}`),
   })
-  const isLoaded = loadedOn(runtime)
-  const registrar = new Registrar({
-    pool,
-    store: models,
-    library: await keepLibraryId(dataDir),
-    isLoaded,
-    logger,
-  })
-  await registrar.start()
-  started.defer(() => registrar.close())
-
   const resident = openResidency({
     ...runtimes,
     copies: settings.hostCopies,
@@ -175,13 +161,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const runtime = resident?.fleet ?? null
   const residency = resident?.residency ?? null
   const loadWaitMs = settings.loadWaitS * 1000
-  const versions = storedVersions(models)
+  const catalog = await openCatalog({ pool, store: models, dataDir, runtime, logger })
+  started.defer(() => catalog.close())
+  const { versions } = catalog
+
   const webhooks = new Webhooks({ pool, logger })
   started.defer(() => webhooks.close())
   const deployments = await openDeployments({
     pool,
     announce: webhooks.announce,
     versions,
+    gates: [catalog.gate],
     runtime,
     room: residency ? (needed) => residency.shortage(needed) : undefined,
     isDeclared: (model) => declared.routes.declares(model),
@@ -252,7 +242,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     exchangeLog,
     limits: { limits, admission, cache },
     exports: scheduledExport,
-    catalog: registrar,
+    catalog: catalog.registrar,
   })
   started.defer(() => metrics.close())
   const traces = await openTraces(settings, release, logger)
@@ -273,8 +263,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     declared,
     deployments,
     catalog: {
-      store: models,
-      guards: { liveIn: newestIsLive, isLoaded },
+      ...catalog,
       upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),
     },
     defaultTarget: () => declared.routes.defaultTarget(),

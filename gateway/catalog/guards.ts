@@ -4,6 +4,8 @@
 
 import { RuntimeError } from '../../runtime/client.ts'
 import { findNewestLocal } from '../db/catalog-versions.ts'
+import { listLiveSince } from '../db/deployments.ts'
+import { versionsOf } from '../deployments/next-state.ts'
 import { fromRuntimeFailure } from '../errors.ts'
 import type { Runtime } from '../../runtime/client.ts'
 import type { Queryable } from '../db/pool.ts'
@@ -18,9 +20,16 @@ export interface Guards {
   isLoaded(versionId: string): Promise<boolean>
 }
 
-/** Where nothing is deployed: the newest version of the library answers for its model. */
-export const newestIsLive: Guards['liveIn'] = async (versionId, db) => {
+/**
+ * What the ledger says. Of a model that nothing was deployed of the newest version of the library is to answer, as soon as a
+ * gateway sees it.
+ */
+export const deployedIsLive: Guards['liveIn'] = async (versionId, db) => {
   const model = versionId.slice(0, versionId.lastIndexOf('@'))
+  const live = await listLiveSince(db, 0)
+  const deployed = live.find(({ state }) => versionsOf(state).includes(versionId))
+  if (deployed) return `it is in deployment ${deployed.number} of ${deployed.model}`
+  if (live.some((each) => each.model === model)) return null
   const newest = await findNewestLocal(db, model)
   return newest === versionId ? `it is the newest version of ${model}` : null
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
-import { newestIsLive } from '../../gateway/catalog/guards.ts'
+import { deployedIsLive } from '../../gateway/catalog/guards.ts'
 import { Registrar } from '../../gateway/catalog/registrar.ts'
 import { ModelStore } from '../../models/store.ts'
 import { scratchFolder } from '../models/scratch.ts'
@@ -18,7 +18,7 @@ export async function startCatalog(t: TestContext, postgres: TestPostgres | Pool
   /** ids of versions that an engine holds */
   const loaded = new Set<string>()
   const guards = {
-    liveIn: newestIsLive,
+    liveIn: deployedIsLive,
     isLoaded: (id: string) => Promise.resolve(loaded.has(id)),
   }
   const upstreams = () => Promise.resolve(['openai', 'azure'])
