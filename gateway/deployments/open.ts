@@ -4,7 +4,7 @@ import { Adoption } from './adoption.ts'
 import { createFaultPoints } from './fault-point.ts'
 import { Ledger } from './ledger.ts'
 import { LiveDeployments } from './live.ts'
-import { neededVersions } from './next-state.ts'
+import { Loading } from './loading.ts'
 import { Residency } from './residency.ts'
 import { roomOf } from './room.ts'
 import { Switchboard } from './switchboard.ts'
@@ -56,15 +56,14 @@ export async function openDeployments(options: DeploymentsOptions): Promise<Depl
   const reach = createFaultPoints(options.faultPoint ?? null)
   const residency = new Residency({ ...options, live, reach })
   const room = options.room ?? (runtime ? roomOf(runtime) : async () => null)
-  const switchboard = new Switchboard({ ...options, ledger, live, residency, room, reach })
+  const loading = new Loading({ runtime, live, residency, room, reach, logger })
+  const switchboard = new Switchboard({ ...options, ledger, live, loading, reach })
 
   const closeLost = async () => {
     for (const { model, number, state } of await ledger.closeLost()) {
       logger.warn({ model, number }, `a deployment of ${model} was left in the middle; it failed`)
       await live.refresh()
-      for (const version of neededVersions(state)) {
-        if (!residency.isWanted(version)) await runtime?.unload(version)
-      }
+      await loading.drop(state)
     }
   }
   let stop = async () => {}

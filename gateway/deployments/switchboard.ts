@@ -8,16 +8,12 @@
 //
 // Knows: the steps and their order. Does not know: HTTP, how requests find their way.
 
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import { findDeployment, findLiveDeployment, listLiveDeployments } from '../db/deployments.ts'
 import { renewAttempt } from '../db/deployment-attempts.ts'
 import { GatewayError } from '../errors.ts'
 import { lastGood } from './last-good.ts'
 import { conflict } from './ledger.ts'
 import { neededVersions, nextState, sameState, versionsOf } from './next-state.ts'
-import { gibibytes } from './room.ts'
-import { RuntimeError } from '../../runtime/client.ts'
 import type { Actor } from '../db/audit.ts'
 import type { Deployment, DeploymentDraft } from '../db/deployments.ts'
 import type { Pool } from '../db/pool.ts'
@@ -26,11 +22,10 @@ import type { FaultPoint } from './fault-point.ts'
 import type { Ledger } from './ledger.ts'
 import type { LiveDeployments } from './live.ts'
 import type { Request } from './next-state.ts'
-import type { Residency } from './residency.ts'
-import type { NeededVersion, Room } from './room.ts'
+import type { Loading } from './loading.ts'
+import type { NeededVersion } from './room.ts'
 import type { TrafficState } from './state.ts'
 import type { VersionSource } from './version-source.ts'
-import type { Runtime } from '../../runtime/client.ts'
 
 export interface Asked {
   actor: Actor
@@ -53,10 +48,7 @@ export interface SwitchboardOptions {
   ledger: Ledger
   live: LiveDeployments
   versions: VersionSource
-  residency: Residency
-  /** null: there is none, and no local version can be deployed */
-  runtime: Pick<Runtime, 'load' | 'unload' | 'stats'> | null
-  room: Room
+  loading: Loading
   isDeclared: (model: string) => boolean
   gates?: Gate[]
   reach: (point: FaultPoint) => void
@@ -64,12 +56,6 @@ export interface SwitchboardOptions {
 }
 
 const BEAT_MS = 1_000
-/** every replica has seen by then that requests are to wait */
-const CONVERGED_MS = 2_000
-/** what still answers when its version has to make room gets this long */
-const IDLE_MS = 20_000
-const LOOK_MS = 50
-
 export class Switchboard {
   readonly #options: SwitchboardOptions
 
@@ -125,26 +111,29 @@ export class Switchboard {
     asked: Asked,
     draft: DeploymentDraft,
   ): Promise<Deployment> {
-    const { ledger, live: known, gates = [], reach } = this.#options
+    const { ledger, live: known, loading, gates = [], reach } = this.#options
     const { model, state } = draft
     const needed = await this.#check(model, state)
     // Taking back what is bad is never refused for what the good one lacks.
     if (draft.action !== 'rollback')
       for (const gate of gates) await gate(model, state, live?.state ?? null)
-    const replaces = await this.#mustReplace(model, needed, asked)
+    const replaces = await loading.mustReplace(model, needed, asked.replace ?? false)
     const attempt = await ledger.begin(draft, replaces)
     const beat = setInterval(() => void this.#beat(attempt), BEAT_MS)
     try {
       reach('after-attempt')
-      const error = await this.#load(model, state, needed, replaces)
+      const error = await loading.load(model, state, needed, replaces)
       reach('before-commit')
       const entry = await ledger.end(attempt, draft, error)
       reach('after-commit')
       await known.refresh()
       reach('after-refresh')
-      if (error !== null) throw await this.#failed(entry)
+      if (error !== null) {
+        await loading.drop(state)
+        throw failed(entry)
+      }
       // Whoever unloads may have looked a moment before.
-      for (const { id } of needed) void this.#options.runtime?.load(id).catch(() => {})
+      loading.ensure(needed)
       return entry
     } catch (error) {
       await ledger.abandon(attempt).catch(() => {})
@@ -154,65 +143,9 @@ export class Switchboard {
     }
   }
 
-  /** @returns why it can't be; null where everything that is to be live answers on every host */
-  async #load(
-    model: string,
-    state: TrafficState,
-    needed: NeededVersion[],
-    replaces: boolean,
-  ): Promise<string | null> {
-    const { runtime, reach, live, logger } = this.#options
-    if (!runtime) return null
-    const ended = replaces ? await this.#makeRoom(model, state) : []
-    try {
-      for (const { id } of needed) await runtime.load(id)
-      reach('after-load')
-      return null
-    } catch (error) {
-      if (!(error instanceof RuntimeError)) throw error
-      logger.error({ err: error, model }, `a deployment of ${model} failed`)
-      // Those who wait are answered by what answered before, if it can be had again.
-      await Promise.allSettled(ended.map((version) => runtime.load(version)))
-      await live.refresh()
-      return error.message
-    }
-  }
-
-  /** Has requests wait, and ends what only they wanted. @returns what was ended */
-  async #makeRoom(model: string, state: TrafficState): Promise<string[]> {
-    const { runtime, live, reach } = this.#options
-    if (!runtime) return []
-    await sleep(CONVERGED_MS)
-    reach('after-hold')
-    const others = live.list().filter((entry) => entry.model !== model)
-    const wanted = new Set([state, ...others.map((entry) => entry.state)].flatMap(versionsOf))
-    const loaded = (await runtime.stats()).engines.map(({ version }) => version)
-    const old = [...new Set(loaded)].filter(
-      (version) => version.startsWith(`${model}@`) && !wanted.has(version),
-    )
-    for (const version of old) {
-      await this.#whenIdle(version)
-      await runtime.unload(version)
-    }
-    reach('after-unload')
-    return old
-  }
-
-  async #whenIdle(version: string): Promise<void> {
-    const deadline = performance.now() + IDLE_MS
-    while (performance.now() < deadline) {
-      const { engines = [] } = (await this.#options.runtime?.stats()) ?? {}
-      const isBusy = engines.some(
-        (engine) => engine.version === version && engine.running + engine.waiting > 0,
-      )
-      if (!isBusy) return
-      await sleep(LOOK_MS)
-    }
-  }
-
   /** @returns local versions that have to be loaded, with what they take @throws GatewayError where one isn't there */
   async #check(model: string, state: TrafficState): Promise<NeededVersion[]> {
-    const { versions, runtime } = this.#options
+    const { versions, loading } = this.#options
     const local: NeededVersion[] = []
     const needed = new Set(neededVersions(state))
     const own = [...state.targets, ...(state.canary ? [state.canary] : [])]
@@ -228,7 +161,7 @@ export class Switchboard {
       const version = await versions.find(id)
       if (!version) throw noVersion(id)
       if (version.kind !== 'local') continue
-      if (!runtime) {
+      if (!loading.isPossible) {
         throw new GatewayError(
           'deployment_failed',
           `'${id}' needs a runtime, and this server has none.`,
@@ -237,25 +170,6 @@ export class Switchboard {
       if (needed.has(id)) local.push({ id, bytes: version.bytes })
     }
     return local
-  }
-
-  /** @returns whether the old has to go first @throws GatewayError `not_enough_memory` where nobody allowed that */
-  async #mustReplace(model: string, needed: NeededVersion[], { replace }: Asked): Promise<boolean> {
-    const { runtime, room } = this.#options
-    if (!runtime || needed.length === 0) return false
-    const { engines } = await reachable(runtime.stats())
-    const ready = new Set(
-      engines.flatMap(({ version, state }) => (state === 'ready' ? version : [])),
-    )
-    const shortage = await room(needed.filter(({ id }) => !ready.has(id)))
-    if (!shortage) return false
-    if (replace) return true
-    throw new GatewayError(
-      'not_enough_memory',
-      `The new version needs about ${gibibytes(shortage.needBytes)} beside the old one, and ` +
-        `${gibibytes(shortage.freeBytes)} are free. Nothing was changed. 'replace': true ends the old one of '${model}' ` +
-        'first; requests wait meanwhile.',
-    )
   }
 
   async #liveOf(model: string, { ifLive }: Asked): Promise<Deployment | null> {
@@ -285,18 +199,6 @@ export class Switchboard {
     )
   }
 
-  /** An engine that can't be started is not kept; another state may want the version. */
-  async #failed({ model, number, state, error }: Deployment): Promise<GatewayError> {
-    const { runtime, residency } = this.#options
-    for (const version of neededVersions(state)) {
-      if (!residency.isWanted(version)) await runtime?.unload(version).catch(() => {})
-    }
-    return new GatewayError(
-      'deployment_failed',
-      `Deployment number ${number} of '${model}' failed, and what was live still is: ${error}`,
-    )
-  }
-
   async #beat(attempt: string): Promise<void> {
     // A beat that is lost is followed by another; who misses too many is told at the end.
     await renewAttempt(this.#options.pool, attempt).catch(() => {})
@@ -307,17 +209,11 @@ function draftOf(model: string, live: Deployment | null, { actor, reason = null 
   return { model, basedOn: live?.number ?? null, restores: null, reason, actor }
 }
 
-async function reachable<T>(asking: Promise<T>): Promise<T> {
-  try {
-    return await asking
-  } catch (cause) {
-    if (!(cause instanceof RuntimeError)) throw cause
-    throw new GatewayError(
-      'runtime_unreachable',
-      "The runtime can't be reached at the moment; nothing was changed. Try again shortly.",
-      { cause },
-    )
-  }
+function failed({ model, number, error }: Deployment): GatewayError {
+  return new GatewayError(
+    'deployment_failed',
+    `Deployment number ${number} of '${model}' failed, and what was live still is: ${error}`,
+  )
 }
 
 function noVersion(id: string): GatewayError {
