@@ -56,6 +56,7 @@ export const EXPORT_COLUMNS: readonly ExportColumn[] = [
   { name: 'error_code', kind: 'text' },
   { name: 'error_message', kind: 'text' },
   { name: 'is_stored', kind: 'flag', isGiven: true },
+  { name: 'deployment', kind: 'integer' },
 ]
 
 /** Of `exchange_bodies`, behind the others where texts are asked for. */

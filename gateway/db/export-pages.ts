@@ -182,5 +182,7 @@ function joined({ prompt, parameters }: TextRow, systemPrompt: string) {
 
 /** JSON stays the text that it is: it is only handed on. */
 function expressionOf({ name, kind }: ExportColumn): string {
-  return kind === 'json' ? `${name}::text AS ${name}` : name
+  if (kind === 'json') return `${name}::text AS ${name}`
+  // The driver makes texts of integers of 64 bits.
+  return kind === 'integer' ? `${name}::int` : name
 }
