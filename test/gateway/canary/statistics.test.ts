@@ -107,7 +107,7 @@ test('an exceedance is the negative hypergeometric tail, by its definition', () 
 
 test('an exceedance is how many orders of both samples show as much, counted one by one', () => {
   const [live, trial, rank] = [6, 5, 5]
-  const counts = new Array<number>(trial + 1).fill(0)
+  const counts = Array.from({ length: trial + 1 }, () => 0)
   let orders = 0
   // Each choice of places for the live ones is as likely as any other.
   for (let places = 0; places < 1 << (live + trial); places++) {
