@@ -114,6 +114,8 @@ const ERRORS = {
   deployment_conflict: refused(409),
   not_enough_memory: refused(409),
   nothing_to_roll_back_to: refused(409),
+  evaluation_missing: refused(409),
+  canary_not_found: refused(404),
   deployment_failed: { status: 422, type: 'server_error', outcome: 'failed' },
   // the house
   draining: unavailable('refused', 1),

@@ -34,14 +34,21 @@ export interface Asked {
   ifLive?: number
   /** where there is no memory for both: the old one ends first, and requests wait */
   replace?: boolean
+  /** although a gate says no; whoever does so says why */
+  override?: boolean
 }
 
-/** May refuse a state: a draft, an archived version, scores that are missing. @throws GatewayError that says what */
+/**
+ * May refuse a state: a draft, an archived version, scores that are missing.
+ * @returns what was overridden, for the ledger; null: nothing was
+ * @throws GatewayError that says what
+ */
 export type Gate = (
   model: string,
   state: TrafficState,
   before: TrafficState | null,
-) => Promise<void>
+  asked: Pick<Asked, 'override' | 'reason'>,
+) => Promise<string | null>
 
 export interface SwitchboardOptions {
   pool: Pool
@@ -115,8 +122,12 @@ export class Switchboard {
     const { model, state } = draft
     const needed = await this.#check(model, state)
     // Taking back what is bad is never refused for what the good one lacks.
-    if (draft.action !== 'rollback')
-      for (const gate of gates) await gate(model, state, live?.state ?? null)
+    if (draft.action !== 'rollback') {
+      for (const gate of gates) {
+        const overridden = await gate(model, state, live?.state ?? null, asked)
+        if (overridden) draft.reason = `${draft.reason} ${overridden}`
+      }
+    }
     const replaces = await loading.mustReplace(model, needed, asked.replace ?? false)
     const attempt = await ledger.begin(draft, replaces)
     const beat = setInterval(() => void this.#beat(attempt), BEAT_MS)

@@ -59,8 +59,8 @@ export function adminDeploymentRoutes(app: App, { pool, switchboard }: AdminDepl
       },
     },
     async (request) => {
-      const { if_live: ifLive, replace, reason } = request.body
-      const asked = { actor: actorOf(request), reason: reason ?? null, ifLive, replace }
+      const { if_live: ifLive, replace, override, reason } = request.body
+      const asked = { actor: actorOf(request), reason: reason ?? null, ifLive, replace, override }
       const wanted = readRequest(request.body)
       return deploymentBody(await switchboard.deploy(request.params.model, wanted, asked))
     },

@@ -98,6 +98,11 @@ const common = {
       description: 'The number that has to be live still; 409 where another is.',
     }),
   ),
+  override: optional(
+    Type.Boolean({
+      description: 'Deploys although required evaluations are missing or too low; needs a reason.',
+    }),
+  ),
   replace: optional(
     Type.Boolean({
       description:
