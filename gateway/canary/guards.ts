@@ -18,7 +18,7 @@ import type { Count } from './statistics/proportion-excess.ts'
 import type { Sums } from './statistics/welch.ts'
 
 export type GuardName = Exclude<keyof Guards, 'minSample'>
-export const GUARD_NAMES: readonly GuardName[] = [
+const GUARD_NAMES: readonly GuardName[] = [
   'errorRate',
   'timeToFirstToken',
   'total',
@@ -70,7 +70,7 @@ export interface GuardVerdict {
 
 export const DEFAULT_MIN_SAMPLE = 50
 /** Of a hundred answers one or two are rated: to wait for fifty ratings would be to wait for thousands of answers. */
-export const MIN_RATINGS = 10
+const MIN_RATINGS = 10
 const QUANTILE = 0.95
 
 /** What a guard makes of the figures. */
@@ -96,7 +96,7 @@ export function judge(
   })
 }
 
-export function firstSizeOf(guard: GuardName, { minSample = DEFAULT_MIN_SAMPLE }: Guards): number {
+function firstSizeOf(guard: GuardName, { minSample = DEFAULT_MIN_SAMPLE }: Guards): number {
   return Math.max(1, guard === 'feedback' ? Math.min(minSample, MIN_RATINGS) : minSample)
 }
 

@@ -2,6 +2,7 @@
 //
 // Knows: SQL. Does not know: when it is done, how long anything is kept.
 
+import { asOnlyOne } from './alone.ts'
 import {
   DAILY_TABLES,
   DAYS_LOCK,
@@ -15,39 +16,13 @@ import type { Pool, Queryable } from './pool.ts'
 
 /** any number, the same in every gateway: "keep" in ASCII */
 const KEEPER_LOCK = '1801807216'
-/**
- * Does the work on a connection of its own, unless another gateway is at it.
- * @param patienceMs for locks that others have
- * @returns null where one is
- */
-export async function asOnlyKeeper<T>(
+/** @returns null where another gateway is at it; see asOnlyOne */
+export function asOnlyKeeper<T>(
   pool: Pool,
   patienceMs: number,
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T | null> {
-  const client = await pool.connect()
-  // While it is checked out nobody else hears of its end; the next query does.
-  const onError = () => {}
-  client.on('error', onError)
-  let isClean = false
-  try {
-    const { rows } = await client.query<{ isMine: boolean }>(
-      `SELECT pg_try_advisory_lock(${KEEPER_LOCK}) AS "isMine"`,
-    )
-    if (!rows[0]?.isMine) {
-      isClean = true
-      return null
-    }
-    await client.query(`SET lock_timeout = ${patienceMs}`)
-    const result = await work(client)
-    await client.query(`RESET lock_timeout; SELECT pg_advisory_unlock(${KEEPER_LOCK})`)
-    isClean = true
-    return result
-  } finally {
-    client.off('error', onError)
-    // Locks of a session end with it.
-    client.release(!isClean)
-  }
+  return asOnlyOne(pool, KEEPER_LOCK, patienceMs, work)
 }
 
 /** @param day since 1970, UTC; @returns names of what was dropped */

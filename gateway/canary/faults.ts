@@ -1,0 +1,20 @@
+// Errors that speak against the version that was asked, and not against the request, its client or this gateway.
+
+import type { ErrorCode } from '../errors.ts'
+
+export const FAULTS_OF_VERSION: readonly ErrorCode[] = [
+  'upstream_unreachable',
+  'upstream_timeout',
+  'upstream_error',
+  'upstream_malformed',
+  'upstream_rate_limited',
+  'upstream_overloaded',
+  'upstream_auth',
+  'engine_lost',
+  'model_loading',
+  'version_not_loaded',
+  'version_unusable',
+  'runtime_unreachable',
+  'overloaded',
+  'internal_error',
+]
