@@ -25,6 +25,7 @@ import type { AnswerEvent, Question } from './backends/backend.ts'
 import type { AnswerFormat, AnswerIdentity, Asked, PromptCount } from './dialects/dialect.ts'
 import { hasLeft } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
+import type { ShadowCopies } from './canary/shadow/shadow-copies.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
 import type { Limits } from './limits/limits.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -37,9 +38,14 @@ export interface AnswerDeps {
   metrics: Metrics
   limits: Pick<Limits, 'admit'>
   cache: Pick<ResponseCache, 'lookup'>
+  /** absent: nothing is copied */
+  shadows?: Pick<ShadowCopies, 'offer'>
   /** of the signs of life on streams; absent: the usual ones */
   pulseMs?: number
 }
+
+/** A body that doesn't say how long it is counts as one that leaves room for some others. */
+const MOST_SHADOWED_BYTES = 1024 * 1024
 
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -76,6 +82,14 @@ export async function answer(
       onAsk: (target) => exchange.asking(route.model, target),
       onAttempt: (attempt) => exchange.attempted(attempt),
     })
+  const { shadow } = route
+  if (shadow && deps.shadows && !looked.hit) {
+    const { shadows } = deps
+    const bytes = Number(request.headers['content-length'] ?? MOST_SHADOWED_BYTES)
+    exchange.whenCompleted((record) =>
+      shadows.offer({ ...shadow, question, bytes, record, bodies: exchange.bodies }),
+    )
+  }
   const events = looked.hit?.events ?? looked.record(ask())
   const { model, isStreamed, includesUsage } = asked
   const choices = choicesOf(question)

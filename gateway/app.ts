@@ -29,6 +29,7 @@ import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
 import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
+import { adminCanaryRoutes } from './routes/admin-canaries.ts'
 import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
 import { adminEndUserRoutes } from './routes/admin-end-users.ts'
 import { adminEngineRoutes } from './routes/admin-engines.ts'
@@ -57,6 +58,7 @@ import type { CatalogDeps } from './catalog-routes.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
+import type { ShadowCopies } from './canary/shadow/shadow-copies.ts'
 import type { Deployments } from './deployments/open.ts'
 import type { Exchange } from './exchange.ts'
 import type { FeedbackSpool } from './feedback/spool.ts'
@@ -110,6 +112,8 @@ export interface AppDeps {
   engines?: Pick<EngineAdministration, 'residency' | 'versions'>
   /** absent: nothing is deployed */
   deployments?: Pick<Deployments, 'switchboard'>
+  /** absent: nothing is copied */
+  shadows?: Pick<ShadowCopies, 'offer'>
   /** absent: nothing is declared by the admin API */
   declared?: DeclaredDeps
   readiness: Readiness
@@ -218,7 +222,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     },
   }
   const stored = new StoredCompletions({ pool, recent, now })
-  const answerDeps = { router, routes, metrics, limits, cache, pulseMs: deps.pulseMs }
+  const { shadows, pulseMs } = deps
+  const answerDeps = { router, routes, metrics, limits, cache, shadows, pulseMs }
 
   app.register((answers: App, _options, done) => {
     recordExchanges(answers, { exchangeLog, privacy, recent, metrics, traces, open, now })
@@ -281,6 +286,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })
+    adminCanaryRoutes(administration, { pool, now })
     if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
     catalogRoutes(administration, {
       pool,

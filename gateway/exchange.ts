@@ -58,6 +58,7 @@ export class Exchange {
   #askedMs = 0
   #reservation: Reservation | null = null
   #bodies: BodyPolicy | null = null
+  #onCompleted: ((record: ExchangeRecord) => void) | null = null
 
   /**
    * @param now milliseconds since 1970, monotonic
@@ -224,6 +225,11 @@ export class Exchange {
     else this.#reservation = reservation
   }
 
+  /** @param listener is handed the record when all of the answer has been given, and only then; it throws nothing */
+  whenCompleted(listener: (record: ExchangeRecord) => void) {
+    this.#onCompleted = listener
+  }
+
   /** The answer is one that was given before. */
   cached(result: 'hit' | 'miss') {
     this.#record.cache = result
@@ -274,6 +280,7 @@ export class Exchange {
     if (!isDelivered) this.#abort.abort(new ClientLeft('The client left before its answer ended.'))
     this.#trace?.closed(record)
     this.#onClosed(record, kept)
+    if (record.outcome === 'completed') this.#onCompleted?.(record)
   }
 
   #meanGapMs(): number | null {

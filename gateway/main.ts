@@ -16,6 +16,7 @@ import { brokerSink } from './broker/sink.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
 import { openCatalog } from './catalog/open.ts'
+import { evaluationGateOf, openTrials } from './canary/open.ts'
 import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
@@ -171,7 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pool,
     announce: webhooks.announce,
     versions,
-    gates: [catalog.gate],
+    gates: [catalog.gate, evaluationGateOf(pool)],
     runtime,
     room: residency ? (needed) => residency.shortage(needed) : undefined,
     isDeclared: (model) => declared.routes.declares(model),
@@ -204,6 +205,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   started.defer(() => declared.close())
   deployments.start()
+  const trials = openTrials({ pool, deployments, privacy, logger })
+  started.defer(() => trials.close())
 
   const readiness = new Readiness(() => declared.routes.upstreamModels)
   const openExchanges = new Set<Exchange>()
@@ -243,6 +246,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits: { limits, admission, cache },
     exports: scheduledExport,
     catalog: catalog.registrar,
+    trials,
   })
   started.defer(() => metrics.close())
   const traces = await openTraces(settings, release, logger)
@@ -266,6 +270,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...catalog,
       upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),
     },
+    shadows: trials.shadows,
     defaultTarget: () => declared.routes.defaultTarget(),
     engines: {
       residency,

@@ -67,6 +67,10 @@ async function eraseExchanges(transaction: Queryable, ids: string[]): Promise<Er
   const responses = await deleteFrom('responses')
   const feedback = await anonymiseFeedback(transaction, 'exchange_id = ANY($1::uuid[])', [ids])
   await transaction.query(
+    'UPDATE shadow_answers SET answer = NULL WHERE exchange_id = ANY($1::uuid[]) AND answer IS NOT NULL',
+    [ids],
+  )
+  await transaction.query(
     'UPDATE scores SET comment = NULL WHERE exchange_id = ANY($1::uuid[]) AND comment IS NOT NULL',
     [ids],
   )
@@ -99,12 +103,12 @@ async function anonymiseFeedback(
   return rowCount ?? 0
 }
 
-/** As JSON texts, oldest first: the exchanges with their texts, then what was kept to be continued, then opinions. */
+/** As JSON texts, oldest first: the exchanges with their texts, then what a shadow answered, then what was kept to be continued, then opinions. */
 export async function* readEndUser(
   db: Queryable,
   { names, projectId }: EndUserSelection,
 ): AsyncGenerator<string> {
-  for (const query of [EXCHANGES, RESPONSES, FEEDBACK]) {
+  for (const query of [EXCHANGES, SHADOWS, RESPONSES, FEEDBACK]) {
     let after = NONE
     for (;;) {
       const { rows } = await db.query<{ id: string; line: string }>(query, [
@@ -137,6 +141,16 @@ const EXCHANGES = `
   ) AS told
   WHERE e.end_user = ANY($1::text[]) AND ($2::uuid IS NULL OR e.project_id = $2) AND e.id > $3
   ORDER BY e.id LIMIT ${PAGE}`
+
+const SHADOWS = `
+  SELECT s.exchange_id AS id, row_to_json(told)::text AS line
+  FROM (SELECT id FROM exchanges WHERE ${WHERE} AND id > $3 ORDER BY id) AS e
+  JOIN exchange_bodies b ON b.id = e.id
+  JOIN shadow_answers s ON s.exchange_id = e.id AND s.answer IS NOT NULL
+  CROSS JOIN LATERAL (
+    SELECT 'shadow_answer' AS object, s.exchange_id, s.version, s.answer
+  ) AS told
+  ORDER BY s.exchange_id LIMIT ${PAGE}`
 
 const RESPONSES = `
   SELECT r.id, row_to_json(told)::text AS line

@@ -158,11 +158,12 @@ export async function summariseShadows(
   return rows
 }
 
-/** Texts whose exchange's own are gone. @param before of exchanges that began then: a younger one's may be on its way */
+/** Texts whose exchange's own are gone. @param before a younger one without a row may be on its way */
 export async function forgetShadowTexts(db: Queryable, before: Date): Promise<number> {
   const { rowCount } = await db.query(
     `UPDATE shadow_answers SET answer = NULL
-     WHERE answer IS NOT NULL AND exchange_id < $1
+     WHERE answer IS NOT NULL
+       AND (exchange_id < $1 OR EXISTS (SELECT FROM exchanges WHERE id = exchange_id))
        AND NOT EXISTS (SELECT FROM exchange_bodies WHERE id = exchange_id)`,
     [lowestIdAt(before.getTime())],
   )

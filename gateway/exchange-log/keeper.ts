@@ -9,7 +9,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { dayOf, ensurePartitions } from '../db/partitions.ts'
+import { dayOf, ensurePartitions, findOldestDay } from '../db/partitions.ts'
 import {
   asOnlyKeeper,
   daysOfTexts,
@@ -19,6 +19,7 @@ import {
   shortestOfProjects,
   summarizeDay,
 } from '../db/retention.ts'
+import { deleteShadowAnswersBefore, forgetShadowTexts } from '../db/shadow-answers.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
 import type { Logger } from '../logger.ts'
 
@@ -44,6 +45,8 @@ const DAY_MS = 24 * HOUR_MS
 const INTERVAL_MS = HOUR_MS
 /** Enough for a long weekend on which nobody could make any. */
 const DAYS_AHEAD = 4
+/** Spools that waited for PostgreSQL over a long weekend have been written by then. */
+const LATE_DAYS = 7
 /** A batch is a few milliseconds; with the pause, 5,000 rows a second at most. */
 const BATCH = 500
 const PAUSE_MS = 100
@@ -88,7 +91,16 @@ export class Keeper {
       await this.#dropDays(client)
       await this.#deleteTexts(client)
       await deleteUnusedSystemPrompts(client, today - 1)
+      await this.#keepShadows(client)
     })
+  }
+
+  /** What a shadow answered lives as long as the exchange. */
+  async #keepShadows(client: Queryable): Promise<void> {
+    const { now } = this.#options
+    await forgetShadowTexts(client, new Date(now() - LATE_DAYS * DAY_MS))
+    const oldest = await findOldestDay(client)
+    if (oldest) await deleteShadowAnswersBefore(client, oldest)
   }
 
   async #run(): Promise<void> {

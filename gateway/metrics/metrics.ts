@@ -15,6 +15,7 @@ import { EngineMetrics } from './engine-metrics.ts'
 import { exposeCatalog } from './catalog-metrics.ts'
 import { exposeExports } from './export-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
+import { exposeTrials } from './trial-metrics.ts'
 import { exposeLog } from './log-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
 import type { DeclaredStates } from './declared-metrics.ts'
@@ -22,6 +23,7 @@ import type { CatalogSource } from './catalog-metrics.ts'
 import type { ExportSource } from './export-metrics.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { LimitSources } from './limit-metrics.ts'
+import type { TrialSources } from './trial-metrics.ts'
 import type { LogSource } from './log-metrics.ts'
 import type { TargetHealths } from '../routing/target-health.ts'
 import type { Runtime } from '../../runtime/client.ts'
@@ -38,6 +40,8 @@ export interface MetricsOptions {
   limits: LimitSources
   /** absent: no folders are followed */
   catalog?: CatalogSource
+  /** absent: no version is ever on trial */
+  trials?: TrialSources
   /** absent: no days are exported */
   exports?: ExportSource
 }
@@ -80,7 +84,7 @@ export class Metrics {
   readonly #strangersDropped
 
   constructor(options: MetricsOptions) {
-    const { release, runtime, targets, declared, exchangeLog, limits } = options
+    const { release, runtime, targets, declared, exchangeLog, limits, trials } = options
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
     this.#loopDelay.enable()
@@ -179,6 +183,7 @@ export class Metrics {
     if (options.catalog) exposeCatalog(registers, options.catalog)
     if (options.exports) exposeExports(registers, options.exports)
     exposeLimits(registers, limits)
+    if (trials) exposeTrials(registers, trials)
   }
 
   get contentType(): string {

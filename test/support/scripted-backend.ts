@@ -12,15 +12,17 @@ import type { Route, Routes } from '../../gateway/routing/route.ts'
 export type AnswerScript = (
   question: Question,
   signal: AbortSignal,
+  /** what it is asked for */
+  version: string,
 ) => Iterable<AnswerEvent> | AsyncIterable<AnswerEvent>
 
 export class ScriptedBackend implements Backend {
   readonly questions: Question[] = []
   script: AnswerScript = () => saying('Hello')
 
-  async *answer(question: Question, { signal }: Asking): AsyncGenerator<AnswerEvent> {
+  async *answer(question: Question, { signal, version }: Asking): AsyncGenerator<AnswerEvent> {
     this.questions.push(question)
-    yield* this.script(question, signal)
+    yield* this.script(question, signal, version)
   }
 
   get lastChat(): Chat {

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { usePostgres } from '../../support/postgres.ts'
+import { startTrialGateway } from '../../support/trial-gateway.ts'
+
+const postgres = usePostgres()
+
+test('a conversation stays on one version, and changes it at most once while a canary grows', async (t) => {
+  const { chat, deploy } = await startTrialGateway(t, postgres)
+  const conversations = Array.from({ length: 30 }, (_, i) => `Question number ${i}`)
+  const turn = async (content: string, turns: number) => {
+    const more = Array.from({ length: turns }, () => [
+      { role: 'assistant', content: 'Hello' },
+      { role: 'user', content: 'And then?' },
+    ]).flat()
+    const { version } = await chat({ messages: [{ role: 'user', content }, ...more] })
+    return version
+  }
+  await deploy({ action: 'canary', version: 'guide@2', share: 0.3, steps: [0.6, 1] })
+  const before = await Promise.all(conversations.map((content) => turn(content, 0)))
+  const onTrial = before.filter((version) => version === 'guide@2').length
+  assert.ok(onTrial > 2 && onTrial < 20, `${onTrial} of 30`)
+  assert.deepEqual(await Promise.all(conversations.map((content) => turn(content, 2))), before)
+
+  await deploy({ action: 'step' })
+  const after = await Promise.all(conversations.map((content) => turn(content, 3)))
+  for (const [i, version] of before.entries()) {
+    if (version === 'guide@2') assert.equal(after[i], 'guide@2', 'nobody goes back')
+  }
+  const grown = after.filter((version) => version === 'guide@2').length
+  assert.ok(grown > onTrial && grown < 30, `${grown} of 30`)
+})

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { newestEvaluations } from '../../../gateway/db/requirements.ts'
+import { errorOf, rowsOf } from '../../support/admin.ts'
+import { usePostgres } from '../../support/postgres.ts'
+import { startTrialGateway } from '../../support/trial-gateway.ts'
+import type { Measured, Requirement } from '../../../gateway/db/requirements.ts'
+
+const postgres = usePostgres()
+const REQUIREMENTS = [
+  { dataset: 'triage', metric: 'accuracy', min: 0.9 },
+  { dataset: 'latin', metric: 'wer', max: 0.1 },
+  { dataset: 'toxic', metric: 'rate', min: 0, max: 0.01 },
+]
+
+test('a version that is not measured, or too low, is refused by name; nothing is changed', async (t) => {
+  const measured: Measured[] = []
+  let requirements: Requirement[] = []
+  const { ask, deploy, live } = await startTrialGateway(t, postgres, {
+    evaluations: {
+      requirementsOf: () => Promise.resolve(requirements),
+      evaluationsOf: (version) => Promise.resolve(version === 'guide@2' ? measured : []),
+    },
+  })
+  const path = '/admin/models/guide/requirements'
+  const set = await ask('PUT', path, { requirements: REQUIREMENTS })
+  assert.equal(set.status, 200, JSON.stringify(set.body))
+  assert.deepEqual((await ask('GET', path)).body, set.body)
+  requirements = set.body['requirements'] as Requirement[]
+  assert.equal(requirements.length, 3)
+
+  measured.push(
+    { dataset: 'triage', metric: 'accuracy', value: 0.84 },
+    { dataset: 'toxic', metric: 'rate', value: 0.01 },
+  )
+  for (const action of ['deploy', 'canary']) {
+    const refused = errorOf(await deploy({ action, version: 'guide@2' }))
+    assert.deepEqual([refused.status, refused.code], [409, 'evaluation_missing'])
+    assert.match(
+      refused.message,
+      /wer on latin of guide@2 was not measured \(required: at most 0\.1\)/,
+    )
+    assert.match(
+      refused.message,
+      /accuracy on triage of guide@2 is 0\.84 \(required: at least 0\.9\)/,
+    )
+    assert.doesNotMatch(refused.message, /toxic/)
+  }
+  assert.equal(live.find('guide')?.number, 1)
+  assert.equal(
+    (await deploy({ action: 'shadow', version: 'guide@2' })).status,
+    200,
+    'nobody sees it',
+  )
+
+  const noReason = errorOf(await deploy({ action: 'deploy', version: 'guide@2', override: true }))
+  assert.deepEqual([noReason.code, noReason.param], ['missing_required_parameter', 'reason'])
+  const override = { override: true, reason: 'The fair is tomorrow.' }
+  const overridden = await deploy({ action: 'deploy', version: 'guide@2', ...override })
+  assert.match(
+    String(overridden.body['reason']),
+    /^The fair is tomorrow\. Overridden: .*latin.*triage/,
+  )
+  // Nobody has to measure what answered before to go back to it.
+  const back = await ask('POST', '/admin/models/guide/rollback', { to: 1 })
+  assert.equal(back.status, 200, JSON.stringify(back.body))
+
+  measured.splice(0, 1, { dataset: 'triage', metric: 'accuracy', value: 0.9 })
+  measured.push({ dataset: 'latin', metric: 'wer', value: 0.1 })
+  assert.equal((await deploy({ action: 'canary', version: 'guide@2' })).status, 200)
+  assert.equal((await deploy({ action: 'step' })).status, 200)
+})
+
+test('requirements make sense, and whoever changes them is in the audit log', async (t) => {
+  const { ask } = await startTrialGateway(t, postgres)
+  const path = '/admin/models/guide/requirements'
+  const put = (...requirements: object[]) => ask('PUT', path, { requirements })
+  const one = { dataset: 'triage', metric: 'accuracy', min: 0.9 }
+  const params = [
+    await put({ dataset: 'triage', metric: 'accuracy' }),
+    await put({ ...one, max: 0.1 }),
+    await put(one, one),
+  ].map((refused) => errorOf(refused).param)
+  assert.deepEqual(params, ['requirements[0].min', 'requirements[0].min', 'requirements[1]'])
+  await put(one)
+  await put()
+  assert.deepEqual((await ask('GET', path)).body['requirements'], [])
+  const changes = rowsOf(await ask('GET', '/admin/audit?action=requirements.set'))
+  assert.equal(changes.length, 2)
+})
+
+test('the newest value of a dataset and metric counts, whichever split it is of', async (t) => {
+  const pool = await postgres.pool(t)
+  await pool.query(
+    `CREATE TABLE catalog_evaluations (
+       id int, version text, dataset text, split text, metric text, value double precision, measured_at timestamptz
+     )`,
+  )
+  await pool.query(
+    `INSERT INTO catalog_evaluations VALUES
+       (1, 'guide@2', 'triage', '', 'accuracy', 0.8, '2026-01-01'),
+       (2, 'guide@2', 'triage', 'test', 'accuracy', 0.9, '2026-01-03'),
+       (3, 'guide@2', 'triage', '', 'accuracy', 0.7, '2026-01-02'),
+       (4, 'guide@2', 'triage', '', 'f1', 0.6, '2026-01-01'),
+       (5, 'guide@3', 'triage', '', 'f1', 0.5, '2026-01-04')`,
+  )
+  assert.deepEqual(await newestEvaluations(pool, 'guide@2'), [
+    { dataset: 'triage', metric: 'accuracy', value: 0.9 },
+    { dataset: 'triage', metric: 'f1', value: 0.6 },
+  ])
+})
