@@ -31,6 +31,8 @@ export class Course {
   readonly #options: CourseOptions
   readonly #targets: Target[]
   readonly #fallbacks: Target[]
+  /** the first choice, where its breaker is open and another is asked instead */
+  readonly passedOver: Target | null
   /** targets that would say the same again */
   readonly #given = new Set<Target>()
   /** when each asked target may be asked again */
@@ -46,7 +48,10 @@ export class Course {
     const ordered = order(route, healths, stickyKey, random)
     this.#targets = ordered.filter(allows)
     this.#fallbacks = route.fallbacks.filter(allows)
-    if (this.#targets.length + this.#fallbacks.length === 0) {
+    const [first] = ordered
+    const hasOthers = this.#targets.length + this.#fallbacks.length > 0
+    this.passedOver = first && hasOthers && !allows(first) ? first : null
+    if (!hasOthers) {
       const retryAtMs = (target: Target) => healths.of(target).breaker.retryAtMs
       const all = [...ordered, ...route.fallbacks]
       this.#targets = all.toSorted((a, b) => retryAtMs(a) - retryAtMs(b)).slice(0, 1)

@@ -83,13 +83,16 @@ export interface Routes {
   list(): Promise<Route[]>
 }
 
+/** Of a deployed version whose turn it was and that was not asked, because it had failed too often. */
+export const BREAKER_OPEN = 'breaker_open'
+
 /** One target that was asked, for headers, the row and metrics. */
 export interface Attempt {
   version: string
   upstream: string
   /** until it failed, or its first delta came */
   ms: number
-  /** code of errors.ts; null for the one that answered */
+  /** code of errors.ts, or BREAKER_OPEN; null for the one that answered */
   error: string | null
   /** what the target said, for the operator; free of secrets */
   detail: string | null

@@ -8,6 +8,7 @@
 import { faultOf } from '../backends/upstream/fault.ts'
 import { GatewayError, internalError } from '../errors.ts'
 import { Course } from './course.ts'
+import { BREAKER_OPEN } from './route.ts'
 import { TargetHealths } from './target-health.ts'
 import { TimeLimits } from './time-limits.ts'
 import type { EmbeddingQuestion, Embeddings, Question } from '../backends/backend.ts'
@@ -45,6 +46,11 @@ export class Router {
     options: RouteOptions,
   ): AsyncGenerator<RoutedEvent> {
     const course = this.#course(route, options)
+    // Of a version that was deployed it has to be known that it did not answer when it was its turn.
+    if (course.passedOver && route.deployment !== undefined) {
+      const { version, upstream } = course.passedOver
+      options.onAttempt({ version, upstream, ms: 0, error: BREAKER_OPEN, detail: null })
+    }
     for (;;) {
       const target = await course.next()
       const attempt = this.#attempt(target, options, question.isStreamed)

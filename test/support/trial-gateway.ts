@@ -2,8 +2,7 @@
 
 import type { TestContext } from 'node:test'
 
-import { insertShadowAnswer } from '../../gateway/db/shadow-answers.ts'
-import { ShadowCopies } from '../../gateway/canary/shadow/shadow-copies.ts'
+import { openTrials } from '../../gateway/canary/open.ts'
 import { DeployedRoutes } from '../../gateway/routing/deployed-routes.ts'
 import { startAdmin } from './admin.ts'
 import { openExchangeLog } from './exchange-log.ts'
@@ -12,31 +11,43 @@ import { defer } from './lasting.ts'
 import { recordLog } from './logger.ts'
 import { ScriptedBackend } from './scripted-backend.ts'
 import { FAR_VERSIONS, startTrials } from './trials.ts'
+import type { Backend } from '../../gateway/backends/backend.ts'
 import type { TestPostgres } from './postgres.ts'
 import type { TrialsSetup } from './trials.ts'
+
+interface TrialGatewaySetup extends TrialsSetup {
+  /** who answers instead of the scripted one */
+  upstream?: Backend
+  /** between two looks at canaries; absent: none is made by itself */
+  intervalMs?: number
+}
+
+const NEVER_MS = 3_600_000
 
 export async function startTrialGateway(
   t: TestContext,
   postgres: TestPostgres,
-  setup: TrialsSetup = {},
+  setup: TrialGatewaySetup = {},
 ) {
   const trials = await startTrials(t, postgres, setup)
   const { pool, deployments } = trials
   const { log: exchangeLog, countRows } = await openExchangeLog(t, pool)
   const backend = new ScriptedBackend()
   const privacy = privacyOf('whole')
-  const shadows = new ShadowCopies({
-    keep: (row) => insertShadowAnswer(pool, row),
+  const { canaries, shadows, close } = openTrials({
+    pool,
+    deployments,
     privacy,
     logger: recordLog().logger,
+    intervalMs: setup.intervalMs ?? NEVER_MS,
   })
-  defer(t, () => shadows.close())
+  defer(t, close)
   const routes = new DeployedRoutes({
     versions: FAR_VERSIONS,
     live: deployments.live,
     adopt: () => Promise.resolve(null),
     local: null,
-    upstream: () => backend,
+    upstream: () => setup.upstream ?? backend,
   })
   const admin = await startAdmin(t, pool, {
     deps: { routes, deployments, exchangeLog, shadows, privacy },
@@ -65,5 +76,5 @@ export async function startTrialGateway(
     }
   }
   const deploy = (body: object) => admin.ask('POST', '/admin/models/guide/deployments', body)
-  return { ...trials, ...admin, backend, shadows, chat, settled, deploy, countRows }
+  return { ...trials, ...admin, backend, canaries, shadows, chat, settled, deploy, countRows }
 }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { readFigures } from '../../../gateway/canary/figures.ts'
+import { trialOf } from '../../../gateway/canary/trial.ts'
+import { listLiveDeployments } from '../../../gateway/db/deployments.ts'
+import { GatewayError } from '../../../gateway/errors.ts'
 import { usePostgres } from '../../support/postgres.ts'
+import { saying } from '../../support/scripted-backend.ts'
 import { startTrialGateway } from '../../support/trial-gateway.ts'
 
 const postgres = usePostgres()
@@ -30,4 +35,26 @@ test('a conversation stays on one version, and changes it at most once while a c
   }
   const grown = after.filter((version) => version === 'guide@2').length
   assert.ok(grown > onTrial && grown < 30, `${grown} of 30`)
+})
+
+test('a canary that is left alone because it fails has failed whenever it was its turn', async (t) => {
+  const { backend, chat, deploy, pool, settled } = await startTrialGateway(t, postgres)
+  backend.script = (_question, _signal, version) => {
+    if (version === 'guide@2') throw new GatewayError('upstream_error', 'It failed.')
+    return saying('Hello')
+  }
+  await deploy({ action: 'canary', version: 'guide@2', share: 0.5 })
+  for (let i = 0; i < 30; i++) {
+    const { status, version } = await chat({ messages: [{ role: 'user', content: `Number ${i}` }] })
+    assert.deepEqual([status, version], [200, 'guide@1'], 'callers notice nothing')
+  }
+  await settled(30)
+  const trial = trialOf(await listLiveDeployments(pool, 'guide'))
+  assert.ok(trial)
+  const { canary, live } = await readFigures(pool, trial)
+  const asked = backend.questions.length - 30
+  assert.equal(asked, 5, 'the breaker opens')
+  assert.equal(canary.errors.count, canary.errors.of)
+  assert.ok(canary.errors.of > 8, `${canary.errors.of} of 30`)
+  assert.deepEqual(live.errors, { count: 0, of: 30 })
 })
