@@ -65,7 +65,8 @@ const P95 = (of: string) => `percentile_disc(0.95) WITHIN GROUP (ORDER BY ${of})
 
 const FIGURES = `
   WITH seen AS MATERIALIZED (
-    SELECT e.id, is_canary, by_side, failed, outcome, finish_reasons,
+    SELECT e.id, is_canary, by_side, failed, outcome,
+      is_declined IS TRUE OR coalesce(finish_reasons && '{content_filter}'::text[], false) AS declined,
       CASE WHEN by_side AND NOT failed AND attempts IS NULL THEN
         coalesce(time_to_first_token_ms, CASE outcome WHEN 'cancelled' THEN total_ms END)
       END AS first_ms,
@@ -82,14 +83,14 @@ const FIGURES = `
     ) AS judged
     WHERE e.id >= $1 AND e.model = $2 AND e.deployment >= $3 AND e.cache IS DISTINCT FROM 'hit'
       AND (failed OR by_side AND outcome IN ('completed', 'cancelled'))
-  ), slow AS (
+  ), slow AS MATERIALIZED (
     SELECT ${P95('first_ms')} AS first_ms, ${P95('total_ms')} AS total_ms FROM seen WHERE NOT is_canary
-  ), rated AS (
+  ), rated AS MATERIALIZED (
     SELECT is_canary, avg(coalesce((score - 1) / 4.0, CASE thumb WHEN 'up' THEN 1 ELSE 0 END)) AS rating
     FROM seen JOIN feedback ON exchange_id = seen.id
     WHERE by_side AND is_confirmed AND exchange_id >= $1 AND (score IS NOT NULL OR thumb IS NOT NULL)
     GROUP BY seen.id, is_canary
-  ), ratings AS (
+  ), ratings AS MATERIALIZED (
     SELECT is_canary, count(*) AS rated, sum(rating) AS ratings, sum(rating * rating) AS squares
     FROM rated GROUP BY is_canary
   )
@@ -97,7 +98,7 @@ const FIGURES = `
     (count(*) FILTER (WHERE failed))::float8 AS failed,
     (count(*) FILTER (WHERE NOT failed AND outcome = 'completed'))::float8 AS completed,
     (count(*) FILTER (
-      WHERE NOT failed AND outcome = 'completed' AND finish_reasons && '{content_filter}'::text[]
+      WHERE NOT failed AND outcome = 'completed' AND declined
     ))::float8 AS declined,
     count(seen.first_ms)::float8 AS "firstCount", ${P95('seen.first_ms')} AS "firstP95",
     (count(*) FILTER (WHERE seen.first_ms > slow.first_ms * $7::float8))::float8 AS "firstAbove",
