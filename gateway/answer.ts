@@ -217,8 +217,11 @@ class Teller {
         return
       }
       case 'refusal':
+        exchange.declined()
+        exchange.produced(event.choice, event.text, null)
+        return
       case 'reasoning':
-        exchange.produced(event.choice, event.type === 'refusal' ? event.text : '', null)
+        exchange.produced(event.choice, '', null)
         return
       case 'toolCall':
         return exchange.called(event.choice, event.index, event.id, event.name)

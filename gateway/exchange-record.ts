@@ -52,6 +52,8 @@ export interface ExchangeRecord {
   parameters: Record<string, unknown> | null
   /** one for each choice; empty where it didn't come to an end */
   finishReasons: string[] | null
+  /** the model said no in words of its own, where its target tells them from an answer */
+  isDeclined: boolean
   promptTokens: number | null
   cachedTokens: number | null
   completionTokens: number | null
@@ -109,6 +111,7 @@ export function emptyRecord(beginning: Beginning): ExchangeRecord {
     toolCalls: null,
     parameters: null,
     finishReasons: null,
+    isDeclined: false,
     promptTokens: null,
     cachedTokens: null,
     completionTokens: null,

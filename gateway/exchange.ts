@@ -200,6 +200,11 @@ export class Exchange {
     if (call) call.arguments += text
   }
 
+  /** In words of its own the model said that it won't. */
+  declined() {
+    this.#record.isDeclined = true
+  }
+
   finished(choice: number, reason: FinishReason) {
     const record = this.#record
     record.finishReasons ??= []

@@ -10,7 +10,7 @@ import type { Queryable } from './pool.ts'
 /** Without texts. Times in milliseconds, null where the exchange never got that far. */
 export interface ExchangeRow extends Omit<
   ExchangeRecord,
-  'closedAt' | 'attempts' | 'prompt' | 'answer' | 'toolCalls' | 'parameters'
+  'closedAt' | 'isDeclined' | 'attempts' | 'prompt' | 'answer' | 'toolCalls' | 'parameters'
 > {
   attemptCount: number
   /** null where the first one answered */

@@ -58,6 +58,7 @@ const COLUMNS: Column[] = [
   ],
   ['streamed', ({ streamed }) => copyFlag(streamed)],
   ['finish_reasons', ({ finishReasons }) => copyTexts(finishReasons)],
+  ['is_declined', ({ isDeclined }) => (isDeclined ? copyFlag(true) : NULL)],
   ['prompt_tokens', ({ promptTokens }) => copyNumber(promptTokens)],
   ['cached_tokens', ({ cachedTokens }) => copyNumber(cachedTokens)],
   ['completion_tokens', ({ completionTokens }) => copyNumber(completionTokens)],

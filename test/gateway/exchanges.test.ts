@@ -52,6 +52,7 @@ test('a completed exchange says who asked what, what was answered, and how long 
     toolCalls: null,
     parameters: { temperature: 0 },
     finishReasons: ['stop'],
+    isDeclined: false,
     promptTokens: 7,
     cachedTokens: 2,
     completionTokens: 5,

@@ -35,6 +35,7 @@ export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeR
     toolCalls: null,
     parameters: { temperature: 0.5 },
     finishReasons: ['stop'],
+    isDeclined: false,
     promptTokens: 7,
     cachedTokens: 2,
     completionTokens: 5,

@@ -1,6 +1,9 @@
 -- Why: a version on trial is taken back by what can be shown, so what its guards said is kept; a version that nobody sees
 -- yet is compared with the live one answer by answer; and what a version has to reach before it may serve is the model's.
 
+-- The model said no in words of its own; NULL: it didn't, or its target doesn't tell.
+ALTER TABLE exchanges ADD COLUMN is_declined boolean;
+
 -- What the guards of a canary said last: one row for each canary there ever was.
 CREATE TABLE canary_verdicts (
   model text NOT NULL,
