@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { readDuration, readTime } from './arguments.ts'
 import { serverApi } from './server-api.ts'
 import { asTable, json } from './table.ts'
+import { canaryStatusCommand, shadowReportCommand } from './trials.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
 import type { Output } from './progress.ts'
 
@@ -21,6 +22,7 @@ interface CommonFlags {
   reason?: string
   ifLive?: number
   replace?: boolean
+  override?: boolean
   json?: boolean
 }
 
@@ -48,8 +50,8 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
     serverApi(loadSettings()).ask(method, path, body)
   const say = (text: string) => void stdout.write(`${text}\n`)
   const change = async (model: string, path: string, body: object, flags: CommonFlags) => {
-    const { reason, ifLive, replace } = flags
-    const asked = { ...body, reason, if_live: ifLive, replace }
+    const { reason, ifLive, replace, override } = flags
+    const asked = { ...body, reason, if_live: ifLive, replace, override }
     const entry = (await ask('POST', `${pathOf(model)}/${path}`, asked)) as unknown as Entry
     say(flags.json ? json(entry) : sentenceOf(entry))
   }
@@ -166,6 +168,8 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       const entries = (at ? [told] : told['data']) as Entry[]
       say(tableOf(entries))
     })
+  canary.addCommand(canaryStatusCommand({ loadSettings, stdout }))
+  shadow.addCommand(shadowReportCommand({ loadSettings, stdout }))
   return [deploy, canary, promote, shadow, rollback, deployments]
 }
 
@@ -210,6 +214,7 @@ function addCommon(command: Command): Command {
       '--replace',
       'where memory has no room for both: end the old version first, requests wait',
     )
+    .option('--override', 'although required evaluations are missing or too low; needs --reason')
     .option('--json', 'tell the deployment as the admin API does')
 }
 
