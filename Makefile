@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof clean
+.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -55,6 +55,9 @@ soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes t
 
 memory-proof: $(INSTALLED) ## show that unloading a version gives its memory back; takes a minute
 	@$(NODE) test/proofs/memory.ts $(ARGS)
+
+canary-proof: $(INSTALLED) ## show that bad versions are taken back by themselves, good ones are not; takes ten minutes
+	@$(NODE) test/proofs/canary.ts $(ARGS)
 
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache

@@ -24,7 +24,7 @@ export const GOOD: Manner = {
 }
 
 /** mulberry32: in [0, 1), the same for the same seed */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
