@@ -78,9 +78,10 @@ async function run(kind: string, seed: number): Promise<Run> {
   // Each with a key of its own: what a caller may say of answers in a minute is bounded.
   const { key } = await gateway.makeKey({ name: model })
   const startMs = performance.now()
-  let [requests, failed, isOver] = [0, 0, false]
+  let [requests, failed] = [0, 0]
+  const over = new AbortController()
   const client = async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const content = `Question ${++requests}`
       const messages = [{ role: 'user', content }]
       const { status, id, version } = await gateway.chat({ model, stream: true, messages }, key)
@@ -99,7 +100,7 @@ async function run(kind: string, seed: number): Promise<Run> {
     }
     return 'still on trial'
   }
-  const watching = watch().finally(() => (isOver = true))
+  const watching = watch().finally(() => over.abort())
   await Promise.all([watching, ...Array.from({ length: CLIENTS }, client)])
   const guards = [...gateway.canaries.rolledBack].filter((each) => each.model === model)
   return {
