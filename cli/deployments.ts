@@ -56,7 +56,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
     say(flags.json ? json(entry) : sentenceOf(entry))
   }
 
-  const deploy = addCommon(
+  const deploy = addOverride(
     new Command('deploy')
       .description('have a version answer for its model; several share the traffic by weights')
       .argument('<version...>', 'model@number, or model@number=weight')
@@ -79,7 +79,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       return change(modelOf(version), 'deployments', body, flags)
     })
 
-  const canary = addCommon(
+  const canary = addOverride(
     new Command('canary')
       .description('give a version a share of the traffic that grows for as long as it does well')
       .argument('<version>', 'model@number', readVersion)
@@ -214,8 +214,15 @@ function addCommon(command: Command): Command {
       '--replace',
       'where memory has no room for both: end the old version first, requests wait',
     )
-    .option('--override', 'although required evaluations are missing or too low; needs --reason')
     .option('--json', 'tell the deployment as the admin API does')
+}
+
+/** Of what gives traffic to versions that had none. */
+function addOverride(command: Command): Command {
+  return addCommon(command).option(
+    '--override',
+    'although required evaluations are missing or too low; needs --reason',
+  )
 }
 
 function stickyOption(): Option {

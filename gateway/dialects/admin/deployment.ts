@@ -98,11 +98,6 @@ const common = {
       description: 'The number that has to be live still; 409 where another is.',
     }),
   ),
-  override: optional(
-    Type.Boolean({
-      description: 'Deploys although required evaluations are missing or too low; needs a reason.',
-    }),
-  ),
   replace: optional(
     Type.Boolean({
       description:
@@ -110,8 +105,13 @@ const common = {
     }),
   ),
 }
+const override = optional(
+  Type.Boolean({
+    description: 'Deploys although required evaluations are missing or too low; needs a reason.',
+  }),
+)
 const action = <T extends string, P extends Record<string, TSchema>>(name: T, fields: P) =>
-  Type.Object({ action: Type.Literal(name), ...fields, ...common }, closed)
+  Type.Object({ action: Type.Literal(name), ...fields, ...common, override }, closed)
 const Fallbacks = optional(Type.Array(Version, { maxItems: 20 }))
 
 /** By action; which of them is meant is told first, so that what is wrong is told of that one. */

@@ -62,6 +62,9 @@ test('a version that is not measured, or too low, is refused by name; nothing is
     String(overridden.body['reason']),
     /^The fair is tomorrow\. Overridden: .*latin.*triage/,
   )
+  const pointless = { to: 1, override: true }
+  const refused = errorOf(await ask('POST', '/admin/models/guide/rollback', pointless))
+  assert.deepEqual([refused.code, refused.param], ['unknown_parameter', 'override'])
   // Nobody has to measure what answered before to go back to it.
   const back = await ask('POST', '/admin/models/guide/rollback', { to: 1 })
   assert.equal(back.status, 200, JSON.stringify(back.body))

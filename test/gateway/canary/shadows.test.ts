@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { eraseEndUser, readEndUser } from '../../../gateway/db/end-users.ts'
-import { forgetShadowTexts } from '../../../gateway/db/shadow-answers.ts'
+import { deleteShadowAnswersBefore, forgetShadowTexts } from '../../../gateway/db/shadow-answers.ts'
 import { rowsOf } from '../../support/admin.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { saying } from '../../support/scripted-backend.ts'
@@ -107,4 +107,6 @@ test("a shadow's text is kept as the key says, and goes when the exchange's goes
     'SELECT count(answer)::int AS kept FROM shadow_answers',
   )
   assert.deepEqual(rows, [{ kept: 0 }])
+  assert.equal(await deleteShadowAnswersBefore(pool, new Date(0)), 0)
+  assert.equal(await deleteShadowAnswersBefore(pool, new Date(Date.now() + 60_000)), 3)
 })
