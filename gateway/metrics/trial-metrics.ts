@@ -21,7 +21,9 @@ export function exposeTrials(registers: Registry[], { canaries, shadows }: Trial
     registers,
     collect() {
       this.reset()
-      for (const { count, ...labels } of canaries.rolledBack) this.inc(labels, count)
+      for (const { count, guard, ...labels } of canaries.rolledBack) {
+        this.inc({ ...labels, guard: onTheWire(guard) }, count)
+      }
     },
   })
   new Counter({
@@ -43,3 +45,7 @@ export function exposeTrials(registers: Registry[], { canaries, shadows }: Trial
     },
   })
 }
+
+/** As deployments name it: error_rate. */
+const onTheWire = (guard: string) =>
+  guard.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
