@@ -27,7 +27,12 @@ async function start(t: TestContext) {
   defer(t, () => catalog.close())
   const { versions } = catalog
   const deployments = await openDeployments({
-    ...{ pool, versions, gates: [catalog.gate], runtime: null, logger, keepMs: 0 },
+    pool,
+    versions,
+    gates: [catalog.gate],
+    runtime: null,
+    keepMs: 0,
+    logger,
     isDeclared: () => false,
   })
   defer(t, () => deployments.close())
