@@ -11,15 +11,13 @@ import type { RegisteredSource, Registry } from '../models/registry.ts'
 import { parseSource } from '../models/sources.ts'
 import { SourceError } from '../models/sources/fetched.ts'
 import { splitReference } from '../models/store.ts'
-import type { ModelStore } from '../models/store.ts'
+import type { ModelStore, StoredVersion } from '../models/store.ts'
 
 export interface WantedBase {
-  /** `model@version`, where it is one of the library's */
-  version: string | null
+  /** where it is one of the library's */
+  version: StoredVersion | null
   /** tried in this order */
   sources: RegisteredSource[]
-  /** what it must turn out to be, where it is known */
-  sha256: string | null
 }
 
 /** @throws SourceError, StoreError where there is no such base, or no adapter can be put onto it */
@@ -28,29 +26,31 @@ export async function readBase(
   { store, registry }: { store: ModelStore; registry: Registry },
 ): Promise<WantedBase> {
   if ((await store.listModels()).includes(splitReference(text).model)) {
-    const { id, manifest } = await store.get(text)
+    const version = await store.get(text)
+    const { id, manifest } = version
     const { source, adapter } = manifest
     if (adapter) {
       throw new SourceError(
         `${id} has an adapter in it already; name what that was made of: ${adapter.base.source.reference}`,
       )
     }
-    return { version: id, sources: [sourceOf(source)], sha256: source.sha256 }
+    return { version, sources: [sourceOf(source)] }
   }
   const registered = registry.models.get(text)
-  if (registered) return { version: null, sources: registered.sources, sha256: null }
-  return { version: null, sources: [{ source: parseSource(text), pins: {} }], sha256: null }
+  if (registered) return { version: null, sources: registered.sources }
+  return { version: null, sources: [{ source: parseSource(text), pins: {} }] }
 }
 
 /** @throws SourceError where the base is not what the version was made of */
 export function baseRecord(wanted: WantedBase, source: ManifestSource): AdapterRecord['base'] {
-  const { version, sha256 } = wanted
-  if (sha256 !== null && sha256 !== source.sha256) {
+  const { version } = wanted
+  const sha256 = version?.manifest.source.sha256
+  if (version && sha256 !== source.sha256) {
     throw new SourceError(
-      `${source.reference} is not what ${version} was made of any more: its sha256 is ${source.sha256}, then it was ${sha256}`,
+      `${source.reference} is not what ${version.id} was made of any more: its sha256 is ${source.sha256}, then it was ${sha256}`,
     )
   }
-  return { version, source }
+  return { version: version?.id ?? null, source }
 }
 
 /** A branch may have moved since; the commit that was taken has not. */

@@ -5,12 +5,13 @@
 
 import { rm } from 'node:fs/promises'
 
-import type { AdapterRecord, Precision } from '../models/manifest.ts'
+import type { AdapterRecord, ManifestDraft, Precision } from '../models/manifest.ts'
 import type { RegisteredSource } from '../models/registry.ts'
 import { fetchSource } from '../models/sources/fetch.ts'
 import { SourceError } from '../models/sources/fetched.ts'
 import type { FetchedSource, FetchProgress, SourceSettings } from '../models/sources/fetched.ts'
 import type { ModelStore, StoredVersion } from '../models/store.ts'
+import { importAdapter } from '../runtime/import-adapter.ts'
 import { importVersion } from '../runtime/import.ts'
 import { baseRecord } from './adapter-base.ts'
 import type { WantedBase } from './adapter-base.ts'
@@ -32,38 +33,86 @@ export interface WantedImport extends RegisteredSource {
   precision: Precision
   /** import it again also where the same content was imported at this precision */
   isForced: boolean
-  /** the source is a LoRA adapter, to be merged into this */
+  /** the source is a LoRA adapter of this, to be merged into it */
   base?: WantedBase | null
+  /** it is not merged, but a version that its base's engine takes in */
+  isApart?: boolean
+}
+
+interface Brought {
+  version: StoredVersion
+  isNew: boolean
 }
 
 /** @returns the version, and whether it is new or was there already */
-export async function importModel(
-  wanted: WantedImport,
-  deps: ImporterDeps,
-): Promise<{ version: StoredVersion; isNew: boolean }> {
-  const { store, threads, signal, onProgress } = deps
-  const { name, precision } = wanted
-  const { path, licence, ...source } = await fetchFrom(wanted, deps, Boolean(wanted.base))
-  const base = wanted.base ? await fetchBase(wanted.base, deps) : null
-  if (!wanted.isForced) {
-    const same = await store.findSame(name, source.sha256, precision, base?.record.source.sha256)
-    if (same) return { version: same, isNew: false }
-  }
-  const folder = await store.createStaging(name)
-  try {
-    const draft = await importVersion({
+export async function importModel(wanted: WantedImport, deps: ImporterDeps): Promise<Brought> {
+  const { base } = wanted
+  if (!base) return bringOne(wanted, deps, await fetchFrom(wanted, deps, false))
+  const fetched = await fetchFrom(wanted, deps, true)
+  if (wanted.isApart) return bringApart(wanted, deps, fetched, base.version)
+  return bringOne(wanted, deps, fetched, await fetchBase(base, deps))
+}
+
+/** A checkpoint, or an adapter with the base that it is merged into. */
+function bringOne(
+  { name, precision, licence: named, isForced }: WantedImport,
+  { store, threads, signal, onProgress }: ImporterDeps,
+  { path, licence, ...source }: FetchedSource,
+  base?: FetchedBase,
+): Promise<Brought> {
+  const adapter = base && { form: 'merged' as const, baseSha256: base.record.source.sha256 }
+  const same = () => store.findSame(name, source.sha256, precision, adapter)
+  return publish(name, { store, signal }, isForced ? null : same, (folder) =>
+    importVersion({
       path: base?.path ?? path,
       ...(base && { adapter: { path, base: base.record } }),
       folder,
       model: name,
       precision,
       source,
-      licence: wanted.licence ?? licence ?? base?.licence ?? null,
+      licence: named ?? licence ?? base?.licence ?? null,
       threads,
       signal,
       onProgress: (fraction) => onProgress({ phase: 'convert', item: name, fraction }),
-    })
-    return { version: await store.publish(folder, draft, signal), isNew: true }
+    }),
+  )
+}
+
+/** An adapter that its base's engine takes in beside the base. */
+function bringApart(
+  { name, licence: named, isForced }: WantedImport,
+  { store, signal }: ImporterDeps,
+  { path, licence, ...source }: FetchedSource,
+  base: StoredVersion | null,
+): Promise<Brought> {
+  if (!base) {
+    throw new SourceError(
+      'An adapter that stays apart belongs to a version of the library, and --base names none; import the base first',
+    )
+  }
+  const { precision } = base.manifest
+  const adapter = { form: 'resident' as const, baseSha256: base.manifest.source.sha256 }
+  const same = async () => {
+    const found = await store.findSame(name, source.sha256, precision, adapter)
+    return found?.manifest.adapter?.base.version === base.id ? found : null
+  }
+  return publish(name, { store, signal }, isForced ? null : same, (folder) =>
+    importAdapter({ path, folder, model: name, source, licence: named ?? licence, base }),
+  )
+}
+
+/** Makes a version, unless there is the same already. */
+async function publish(
+  name: string,
+  { store, signal }: Pick<ImporterDeps, 'store' | 'signal'>,
+  findSame: (() => Promise<StoredVersion | null>) | null,
+  make: (folder: string) => Promise<ManifestDraft>,
+): Promise<Brought> {
+  const same = await findSame?.()
+  if (same) return { version: same, isNew: false }
+  const folder = await store.createStaging(name)
+  try {
+    return { version: await store.publish(folder, await make(folder), signal), isNew: true }
   } finally {
     // After publishing there is nothing of that name any more.
     await rm(folder, { recursive: true, force: true })

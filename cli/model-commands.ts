@@ -7,7 +7,7 @@ import type { EnsureDeps, EnsuredModel, WantedModel } from '../models/ensure.ts'
 import type { Precision } from '../models/manifest.ts'
 import { readRegistry } from '../models/registry.ts'
 import { defaultName, parseSource } from '../models/sources.ts'
-import { sourceSettings } from '../models/sources/fetched.ts'
+import { SourceError, sourceSettings } from '../models/sources/fetched.ts'
 import type { ModelStore } from '../models/store.ts'
 import { readBase } from './adapter-base.ts'
 import { importModel } from './importer.ts'
@@ -23,6 +23,7 @@ export interface ImportOptions {
   precision: Precision
   force?: boolean
   base?: string
+  adapter?: boolean
   progress?: ProgressMode
 }
 
@@ -51,8 +52,10 @@ export async function importCommand(
     }
     const base =
       options.base === undefined ? null : await readBase(options.base, { store, registry })
-    const { precision, force: isForced = false } = options
-    const bringing = bringer(deps, store, reporter, signal, { precision, isForced, base })
+    const { precision, force: isForced = false, adapter: isApart = false } = options
+    if (isApart && !base) throw new SourceError('--adapter needs --base: the version it is for')
+    const how = { precision, isForced, base, isApart }
+    const bringing = bringer(deps, store, reporter, signal, how)
     tell(reporter, await ensureModel(wanted, { ...bringing, registry }, { isRenewed: true }))
   })
 }
@@ -87,7 +90,7 @@ function bringer(
   store: ModelStore,
   reporter: Reporter,
   signal: AbortSignal,
-  how: Pick<WantedImport, 'precision' | 'isForced' | 'base'>,
+  how: Pick<WantedImport, 'precision' | 'isForced' | 'base' | 'isApart'>,
 ): Omit<EnsureDeps, 'registry'> {
   const importer: ImporterDeps = {
     store,

@@ -39,7 +39,8 @@ A source is
 Example:
   headrace models import ./my-finetune --name support-chat
   headrace models import hf:org/repo@main --precision int4
-  headrace models import ./my-adapter --base smollm2-135m-instruct --name support-chat`
+  headrace models import ./my-adapter --base smollm2-135m-instruct --name support-chat
+  headrace models import ./my-adapter --base smollm2-135m-instruct@1 --adapter --name support-chat`
 
 export function modelsCommand(deps: ModelsCommandDeps): Command {
   const models = new Command('models').description('bring models here, look at them, check them')
@@ -54,6 +55,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
       '--base <model>',
       'the source is a LoRA adapter (PEFT): merge it into this model or source',
     )
+    .option('--adapter', "with --base: don't merge it; the base's engine serves it beside others")
     .option('--force', 'import it also where the same content is there at this precision')
     .addOption(progressOption())
     .addHelpText('after', SOURCE_HELP)

@@ -25,8 +25,11 @@ export type Precision = (typeof PRECISIONS)[number]
 // The fastest that stays within 1 % of fp32's perplexity; `make bench` measures both.
 export const DEFAULT_PRECISION: Precision = 'int8'
 
-/** Who made a graph, so to speak: our own; others' with GroupQueryAttention; others' whose cache grows with each step. */
-const GRAPH_LAYOUTS = ['headrace', 'gqa', 'growing'] as const
+/**
+ * Who made a graph, so to speak: our own; others' with GroupQueryAttention; others' whose cache grows with each step; none,
+ * but an adapter that the base's graph takes.
+ */
+const GRAPH_LAYOUTS = ['headrace', 'gqa', 'growing', 'adapter'] as const
 export type GraphLayout = (typeof GRAPH_LAYOUTS)[number]
 
 export interface Architecture {
@@ -138,8 +141,8 @@ export interface Manifest {
 
 /** The LoRA adapter in a version, where it has one, and what that was trained on. */
 export interface AdapterRecord {
-  /** merged: into the weights of this version */
-  form: 'merged'
+  /** merged: into the weights of this version; resident: it is all that the version is, and its base's engine takes it */
+  form: 'merged' | 'resident'
   rank: number
   alpha: number
   /** adapted modules by the last part of their names */
@@ -210,7 +213,7 @@ const SourceSchema = Type.Object({
 })
 
 const AdapterSchema = Type.Object({
-  form: Type.Enum(['merged']),
+  form: Type.Enum(['merged', 'resident']),
   rank: Count,
   alpha: Type.Number({ exclusiveMinimum: 0 }),
   modules: Type.Array(Type.String()),

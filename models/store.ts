@@ -19,7 +19,7 @@ import {
   VERSION_NUMBER,
   writeManifest,
 } from './manifest.ts'
-import type { Manifest, ManifestDraft, Precision } from './manifest.ts'
+import type { AdapterRecord, Manifest, ManifestDraft } from './manifest.ts'
 import { createWorkFolder, isMissing, namesIn, sweepWorkFolders } from './work-folders.ts'
 
 export interface StoredVersion {
@@ -124,13 +124,13 @@ export class ModelStore {
 
   /**
    * The version of a model that was made of the same content at the same precision.
-   * @param baseSha256 of the base's source, where the content is an adapter
+   * @param adapter where the content is one: the sum of its base's source, and whether it is merged
    */
   async findSame(
     model: string,
     sourceSha256: string,
-    precision: Precision,
-    baseSha256: string | null = null,
+    precision: Manifest['precision'],
+    adapter: { form: AdapterRecord['form']; baseSha256: string } | null = null,
   ): Promise<StoredVersion | null> {
     const versions = await this.listVersions(model)
     const same = versions.find(
@@ -138,7 +138,8 @@ export class ModelStore {
         manifest.source.sha256 === sourceSha256 &&
         // An exported graph is what it is, whatever is asked for.
         [precision, 'exported'].includes(manifest.precision) &&
-        (manifest.adapter?.base.source.sha256 ?? null) === baseSha256,
+        manifest.adapter?.form === adapter?.form &&
+        manifest.adapter?.base.source.sha256 === adapter?.baseSha256,
     )
     return same ?? null
   }

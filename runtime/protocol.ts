@@ -234,6 +234,8 @@ export interface EngineStats {
   /** seconds spent in forward passes */
   prefillSeconds: number
   decodeSeconds: number
+  /** versions that are adapters of this one, and which it answers for too */
+  adapters?: VersionId[]
 }
 
 export interface HostMemory {

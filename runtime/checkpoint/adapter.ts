@@ -39,6 +39,8 @@ export interface Adapter {
   /** adapted modules by the last part of their names, sorted */
   modules: string[]
   licence: string | null
+  /** numbers in all of its tensors */
+  parameters: number
   /** @param name the adapter's own */
   read(name: string): Promise<Float32Array>
   close(): Promise<void>
@@ -70,6 +72,9 @@ export async function openAdapter(
       replaced,
       modules: [...new Set(names.map((name) => name.split('.').at(-1)!))].sort(),
       licence: await readLicence(folder),
+      parameters: [...source.tensors.values()]
+        .map(({ shape }) => shape.reduce((product, extent) => product * extent, 1))
+        .reduce((sum, count) => sum + count, 0),
       read: (name) => source.read(name),
       close: () => source.close(),
     }

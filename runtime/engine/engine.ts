@@ -9,6 +9,8 @@
 import type { SamplingDefaults } from '../../models/manifest.ts'
 import type { FinishReason, GenerateEvent, GenerateRequest } from '../protocol.ts'
 import type { EngineOwnStats } from './messages.ts'
+import { EngineAdapters } from './adapters.ts'
+import type { LoadedAdapter } from './adapters.ts'
 import { Refusal } from './refusal.ts'
 import type { Runner } from './runner.ts'
 import { Sampler } from './sampling/sampler.ts'
@@ -18,8 +20,11 @@ import type { Batch, Piece } from './scheduler.ts'
 import { Sequence } from './sequence.ts'
 import type { Answer } from './text/answer.ts'
 import type { Text } from './text/text.ts'
+import { tokenLimit } from './token-limit.ts'
 
 export interface EngineOptions {
+  /** its own full id; absent: it answers for whatever it is asked */
+  version?: string
   runner: Runner
   text: Text
   /** what the version asks for where a request says nothing */
@@ -42,6 +47,9 @@ interface Running {
 }
 
 export class Engine {
+  /** versions of its base that it takes in beside it */
+  readonly adapters: EngineAdapters
+  readonly #version: string | undefined
   readonly #runner: Runner
   readonly #text: Text
   readonly #defaults: SamplingDefaults
@@ -61,7 +69,9 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { runner } = options
+    this.#version = options.version
     this.#runner = runner
+    this.adapters = new EngineAdapters(runner)
     this.#text = options.text
     this.#defaults = options.sampling
     this.#prefillChunk = options.prefillChunk
@@ -96,8 +106,7 @@ export class Engine {
   cancel(id: string): void {
     const running = this.#running.get(id)
     if (!running) return
-    this.#running.delete(id)
-    this.#scheduler.remove(running.sequence)
+    this.#forget(running.sequence)
     this.#events = this.#events.filter(([owner]) => owner !== id)
   }
 
@@ -167,17 +176,19 @@ export class Engine {
       const message = `A request with the id '${id}' is running; ids have to be unique.`
       throw new Refusal('invalid_request', message)
     }
+    const adapter = this.#adapterFor(request.version)
     const prompt = this.#text.encode(request.prompt)
     const echo = request.echo ? this.#text.echo(request.prompt) : ''
-    const limit = this.#limit(prompt.length, request.maxTokens)
+    const limit = tokenLimit(prompt.length, request.maxTokens, this.#runner.capacity)
     const { vocabSize } = this.#runner
     const sampling = new Sampling(request.sampling, this.#defaults, prompt, vocabSize)
-    const sequence = new Sequence({ id, prompt, limit, sampling, receivedMs })
+    const sequence = new Sequence({ id, prompt, limit, sampling, adapter, receivedMs })
     if (!this.#scheduler.add(sequence)) {
       const { running, waiting } = this.#scheduler
       const message = `${running} requests are running and ${waiting} wait already; try again later.`
       throw new Refusal('overloaded', message)
     }
+    if (adapter) this.adapters.use(adapter)
     const answer = this.#text.answer({
       stop,
       isContinuation: request.prompt.kind !== 'chat',
@@ -186,29 +197,14 @@ export class Engine {
     this.#running.set(id, { sequence, answer, echo, ignoresEnd: request.ignoreEnd === true })
   }
 
-  /** How many tokens a request may generate. */
-  #limit(promptTokens: number, maxTokens: number | undefined): number {
-    const contextTokens = this.#runner.capacity
-    if (maxTokens !== undefined && (!Number.isInteger(maxTokens) || maxTokens < 1)) {
-      const message = `maxTokens must be a whole number of at least 1; got ${maxTokens}.`
-      throw new Refusal('invalid_request', message)
-    }
-    if (promptTokens >= contextTokens) {
-      throw new Refusal(
-        'context_length_exceeded',
-        `This version's context is ${contextTokens} tokens; the prompt alone has ${promptTokens}.`,
-        { promptTokens, contextTokens, ...(maxTokens !== undefined && { maxTokens }) },
-      )
-    }
-    if (maxTokens !== undefined && promptTokens + maxTokens > contextTokens) {
-      throw new Refusal(
-        'context_length_exceeded',
-        `This version's context is ${contextTokens} tokens; asked for were ` +
-          `${promptTokens + maxTokens}: ${promptTokens} of the prompt and maxTokens of ${maxTokens}.`,
-        { promptTokens, maxTokens, contextTokens },
-      )
-    }
-    return maxTokens ?? contextTokens - promptTokens
+  /** @returns null for the base itself */
+  #adapterFor(version: string): LoadedAdapter | null {
+    const adapter = this.adapters.find(version)
+    if (adapter || this.#version === undefined || version === this.#version) return adapter
+    throw new Refusal(
+      'version_not_loaded',
+      `Version '${version}' is no adapter that the engine of '${this.#version}' has loaded.`,
+    )
   }
 
   #runPiece({ sequence, slot, tokens, past, isFirst, isLast }: Piece): void {
@@ -216,7 +212,8 @@ export class Engine {
     const startMs = this.#now()
     const { sampling } = sequence
     const output = this.#sampler.mayNeedLogits(sampling) ? 'logits' : 'candidates'
-    this.#runner.prefill(slot, tokens, past, isLast ? output : 'none')
+    const place = sequence.adapter?.place ?? 0
+    this.#runner.prefill(slot, tokens, past, isLast ? output : 'none', place)
     this.#prefillMs += this.#now() - startMs
     this.#prefillTokens += tokens.length
   }
@@ -229,13 +226,13 @@ export class Engine {
     else this.#scheduler.join(sequence)
   }
 
-  #runBatch({ tokens, lengths }: Batch): void {
+  #runBatch({ tokens, lengths, adapters }: Batch): void {
     let mayNeedLogits = false
     for (let row = 0; row < tokens.length && !mayNeedLogits; row++) {
       mayNeedLogits = this.#sampler.mayNeedLogits(this.#scheduler.liveAt(row).sampling)
     }
     const startMs = this.#now()
-    this.#runner.decode(tokens, lengths, mayNeedLogits ? 'logits' : 'candidates')
+    this.#runner.decode(tokens, lengths, mayNeedLogits ? 'logits' : 'candidates', adapters)
     this.#decodeMs += this.#now() - startMs
     this.#decodeTokens += tokens.length
   }
@@ -281,8 +278,13 @@ export class Engine {
     if (rest) this.#emit(sequence.id, rest)
     const timings = sequence.timings(this.#now())
     this.#emit(sequence.id, { type: 'done', finishReason, usage: sequence.usage, timings })
+    this.#forget(sequence)
+  }
+
+  #forget(sequence: Sequence): void {
     this.#running.delete(sequence.id)
     this.#scheduler.remove(sequence)
+    if (sequence.adapter) this.adapters.release(sequence.adapter)
   }
 
   #find({ id }: Sequence): Running {

@@ -9,8 +9,10 @@
 import path from 'node:path'
 
 import { readManifest } from '../../models/manifest.ts'
+import { readPackedAdapter } from '../graph/packed-adapter-file.ts'
 import { loadOrt } from '../ort/api.ts'
 import { OutOfMemory } from '../ort/memory.ts'
+import type { RuntimeFailure } from '../protocol.ts'
 import { chooseCacheSize, kvBytesPerToken } from './cache-size.ts'
 import { Engine } from './engine.ts'
 import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
@@ -76,7 +78,7 @@ async function load(settings: EngineSettings): Promise<Engine> {
   const options = { runner, text, sampling, prefillChunk, maxWaiting, now }
   // An engine of its own, so that figures begin with the first request.
   tryOut(new Engine(options))
-  const engine = new Engine(options)
+  const engine = new Engine({ ...options, version: settings.version })
   send({ type: 'ready', loadMs: now() - startMs })
   return engine
 }
@@ -112,11 +114,28 @@ function serve(engine: Engine): void {
     else if (isDraining)
       send({ type: 'events', events: engine.takeEvents() }, () => process.exit(0))
   }
+  const wake = () => {
+    const refusals = engine.takeEvents()
+    if (refusals.length > 0) send({ type: 'events', events: refusals })
+    if (!isTurning) rest()
+  }
+  // Adapters whose files are being read: what names them waits for that.
+  const arriving = new Map<string, Promise<void>>()
   process.on('message', (message: HostMessage) => {
     switch (message.type) {
-      case 'generate':
-        engine.submit(message.request)
+      case 'generate': {
+        const { request } = message
+        const adapter = arriving.get(request.version)
+        if (adapter) {
+          void adapter.then(() => {
+            engine.submit(request)
+            wake()
+          })
+          return
+        }
+        engine.submit(request)
         break
+      }
       case 'cancel':
         engine.cancel(message.id)
         break
@@ -127,11 +146,31 @@ function serve(engine: Engine): void {
       case 'stats':
         send({ type: 'stats', ask: message.ask, stats: engine.stats() })
         return
+      case 'adapter': {
+        const { version, folder } = message
+        const arrival = takeAdapter(engine, version, folder).finally(() => arriving.delete(version))
+        arriving.set(version, arrival)
+        return
+      }
+      case 'drop-adapter':
+        void (arriving.get(message.version) ?? Promise.resolve()).then(() =>
+          engine.adapters.drop(message.version),
+        )
+        return
     }
-    const refusals = engine.takeEvents()
-    if (refusals.length > 0) send({ type: 'events', events: refusals })
-    if (!isTurning) rest()
+    wake()
   })
+}
+
+async function takeAdapter(engine: Engine, version: string, folder: string): Promise<void> {
+  let error: RuntimeFailure | null = null
+  try {
+    engine.adapters.add(version, await readPackedAdapter(folder))
+  } catch (cause) {
+    const code = isOutOfMemory(cause) ? 'internal' : 'version_unusable'
+    error = { code, message: `Version '${version}' can't be served: ${describe(cause)}` }
+  }
+  send({ type: 'adapter', version, error })
 }
 
 function send(message: EngineMessage, onSent?: () => void): void {

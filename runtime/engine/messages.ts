@@ -6,7 +6,14 @@
 // a terminal or a container reach both; they are the host's to honour, and an engine ignores SIGINT and SIGTERM. After
 // `drain` it leaves only when its last message is written, or the end of an answer is lost.
 
-import type { EngineStats, GenerateEvent, GenerateRequest, LoadEvent } from '../protocol.ts'
+import type {
+  EngineStats,
+  GenerateEvent,
+  GenerateRequest,
+  LoadEvent,
+  RuntimeFailure,
+  VersionId,
+} from '../protocol.ts'
 
 export type HostMessage =
   | { type: 'generate'; request: GenerateRequest }
@@ -15,16 +22,30 @@ export type HostMessage =
   /** finish what runs, take nothing new, then exit with 0 */
   | { type: 'drain' }
   | { type: 'stats'; ask: number }
+  /** take in an adapter of this engine's base; requests that name it may follow at once */
+  | { type: 'adapter'; version: VersionId; folder: string }
+  /** take nothing new for it, and forget it when its last sequence has ended */
+  | { type: 'drop-adapter'; version: VersionId }
 
 export type EngineMessage =
   | LoadEvent
   | { type: 'events'; events: [id: string, event: GenerateEvent][] }
   | { type: 'stats'; ask: number; stats: EngineOwnStats }
+  /** what became of an adapter */
+  | { type: 'adapter'; version: VersionId; error: RuntimeFailure | null }
 
 /** the part of the figures that the engine itself knows */
 export type EngineOwnStats = Omit<
   EngineStats,
-  'version' | 'state' | 'reason' | 'pid' | 'restarts' | 'loadMs' | 'lastUsedAt' | 'isWanted'
+  | 'version'
+  | 'state'
+  | 'reason'
+  | 'pid'
+  | 'restarts'
+  | 'loadMs'
+  | 'adapters'
+  | 'lastUsedAt'
+  | 'isWanted'
 >
 
 /** Given to the engine process as JSON in its first argument. */

@@ -21,5 +21,7 @@ export function openRunner(
     case 'gqa':
     case 'growing':
       return new ExportedRunner(ort, folder, manifest, options)
+    case 'adapter':
+      throw new Error('it is an adapter, which the engine of its base takes')
   }
 }

@@ -33,6 +33,8 @@ export interface Piece {
 export interface Batch {
   tokens: Int32Array
   lengths: Int32Array
+  /** place of each one's adapter in the runner; 0: none */
+  adapters: Int32Array
 }
 
 // A piece is never one token where the prompt has more (slots.ts says why), and a chunk gives one up to avoid that.
@@ -45,6 +47,7 @@ export class Scheduler {
   readonly #waiting: Sequence[] = []
   readonly #tokens: Int32Array
   readonly #lengths: Int32Array
+  readonly #adapters: Int32Array
   #filling: Sequence | null = null
   #live = 0
 
@@ -57,6 +60,7 @@ export class Scheduler {
     this.#slots = new Slots(runner.slots, runner)
     this.#tokens = new Int32Array(runner.slots)
     this.#lengths = new Int32Array(runner.slots)
+    this.#adapters = new Int32Array(runner.slots)
   }
 
   get waiting(): number {
@@ -123,11 +127,16 @@ export class Scheduler {
     const count = this.#live
     if (count === 0) return null
     for (let slot = 0; slot < count; slot++) {
-      const { tokens, computed } = this.liveAt(slot)
+      const { tokens, computed, adapter } = this.liveAt(slot)
       this.#tokens[slot] = tokens[computed]!
       this.#lengths[slot] = computed
+      this.#adapters[slot] = adapter?.place ?? 0
     }
-    return { tokens: this.#tokens.subarray(0, count), lengths: this.#lengths.subarray(0, count) }
+    return {
+      tokens: this.#tokens.subarray(0, count),
+      lengths: this.#lengths.subarray(0, count),
+      adapters: this.#adapters.subarray(0, count),
+    }
   }
 
   liveAt(slot: number): Sequence {

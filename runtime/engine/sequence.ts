@@ -5,6 +5,7 @@
 // Knows: token ids, the clock's readings. Does not know: text, logits, other sequences.
 
 import type { Timings, Usage } from '../protocol.ts'
+import type { LoadedAdapter } from './adapters.ts'
 import type { Sampling } from './sampling/sampling.ts'
 
 export interface SequenceOptions {
@@ -13,6 +14,8 @@ export interface SequenceOptions {
   /** most tokens to generate */
   limit: number
   sampling: Sampling
+  /** what its rows go through beside the base */
+  adapter?: LoadedAdapter | null
   /** when the engine got the request, by the clock that the other times are read from */
   receivedMs: number
 }
@@ -22,6 +25,7 @@ export class Sequence {
   readonly promptTokens: number
   readonly limit: number
   readonly sampling: Sampling
+  readonly adapter: LoadedAdapter | null
   /** the prompt and what was generated */
   readonly tokens: number[]
   /** tokens whose keys and values are in the cache */
@@ -41,6 +45,7 @@ export class Sequence {
     this.promptTokens = options.prompt.length
     this.limit = options.limit
     this.sampling = options.sampling
+    this.adapter = options.adapter ?? null
     this.#receivedMs = options.receivedMs
   }
 

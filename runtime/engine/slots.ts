@@ -6,10 +6,13 @@
 // the request: cache or no cache, the same pieces of at least two tokens are computed, and those are bit-equal however the
 // prompt is cut. It costs to compute the last answer of a conversation again, at prefill's speed.
 //
+// Keys and values that went through an adapter are good for that adapter alone.
+//
 // Keeping is cheap beside computing: copying a token's keys and values takes a fortieth of the time.
 //
 // Knows: slots and their tokens. Does not know: who waits, who is next, logits.
 
+import type { LoadedAdapter } from './adapters.ts'
 import type { Runner } from './runner.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -22,6 +25,8 @@ interface Slot {
   kept: number[]
   /** how many of `kept` are good for use */
   keptLength: number
+  /** what they went through */
+  keptAdapter: LoadedAdapter | null
   usedAt: number
 }
 
@@ -31,7 +36,13 @@ export class Slots {
   #clock = 0
 
   constructor(count: number, cache: Pick<Runner, 'copy'>) {
-    const empty = (): Slot => ({ sequence: null, kept: [], keptLength: 0, usedAt: 0 })
+    const empty = (): Slot => ({
+      sequence: null,
+      kept: [],
+      keptLength: 0,
+      keptAdapter: null,
+      usedAt: 0,
+    })
     this.#slots = Array.from({ length: count }, empty)
     this.#cache = cache
   }
@@ -84,6 +95,7 @@ export class Slots {
     const slot = this.#slot(sequence.slot)
     slot.keptLength = reusable(slot)
     slot.kept = sequence.tokens
+    slot.keptAdapter = sequence.adapter
     slot.sequence = null
     slot.usedAt = ++this.#clock
     sequence.slot = null
@@ -116,15 +128,17 @@ export class Slots {
     slot.sequence = null
     slot.kept = []
     slot.keptLength = 0
+    slot.keptAdapter = null
     slot.usedAt = 0
   }
 
   /** @param preferred wins among equals: nothing has to be copied */
-  #longestPrefix({ tokens, promptTokens }: Sequence, preferred: number) {
+  #longestPrefix({ tokens, promptTokens, adapter }: Sequence, preferred: number) {
     const most = promptTokens - FRESH_TOKENS
     let index = preferred
     let shared = 0
     for (const [other, slot] of this.#slots.entries()) {
+      if ((slot.sequence ? slot.sequence.adapter : slot.keptAdapter) !== adapter) continue
       const held = slot.sequence ? slot.sequence.tokens : slot.kept
       const limit = Math.min(most, reusable(slot))
       let length = 0

@@ -15,7 +15,7 @@ import { GROUP } from './adapter-inputs.ts'
 import { inputFactor, outputFactor } from './smoothing.ts'
 import type { LayerFactors } from './smoothing.ts'
 
-export interface PackedLayer {
+interface PackedLayer {
   groups: number
   /** [groups, in, GROUP] */
   a: Float32Array

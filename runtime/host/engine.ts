@@ -9,6 +9,7 @@
 //
 // Knows: states, requests, the messages of an engine. Does not know: HTTP, other versions, where folders are.
 
+import { Adapters } from './adapters.ts'
 import { Backoff } from './backoff.ts'
 import { EngineProcess } from './engine-process.ts'
 import { Figures } from './figures.ts'
@@ -40,6 +41,9 @@ export class Engine {
   readonly #program: EngineProgram
   readonly #logger: Logger
   readonly #runs = new Runs((request) => this.#process?.send({ type: 'generate', request }))
+  readonly #adapters = new Adapters((version, folder) =>
+    this.#process?.send({ type: 'adapter', version, folder }),
+  )
   readonly #loadListeners = new Set<LoadListener>()
   readonly #backoff = new Backoff()
   readonly #figures = new Figures()
@@ -107,6 +111,18 @@ export class Engine {
     return () => this.#loadListeners.delete(listener)
   }
 
+  /** Takes in a version that is an adapter of this one. @returns what went wrong; null where nothing did */
+  addAdapter(version: VersionId, folder: string): Promise<RuntimeFailure | null> {
+    const failure = this.#state === 'failed' ? this.#failure : this.#leftBehind
+    if (failure) return Promise.resolve(failure)
+    return this.#adapters.add(version, folder, this.#state === 'ready')
+  }
+
+  /** Takes nothing new for it; what runs through it is served. */
+  dropAdapter(version: VersionId): void {
+    if (this.#adapters.remove(version)) this.#process?.send({ type: 'drop-adapter', version })
+  }
+
   /** @returns what to call when nobody wants the answer any more; no event follows */
   generate(request: GenerateRequest, listener: GenerateListener): () => void {
     const refusal = this.#refusal(request)
@@ -133,6 +149,7 @@ export class Engine {
       restarts: this.#restarts,
       lastUsedAt: this.#use.lastMs,
       loadMs: this.#loadMs,
+      adapters: this.#adapters.versions,
     }
   }
 
@@ -217,6 +234,9 @@ export class Engine {
       case 'error':
         if (this.#isLoading) this.#onLoadError(message.error)
         break
+      case 'adapter':
+        this.#adapters.told(message.version, message.error)
+        break
       case 'progress':
         for (const listener of this.#loadListeners) listener(message)
     }
@@ -233,6 +253,7 @@ export class Engine {
     const totalMs = Math.round(this.#readyMs - this.#startedMs)
     const context = { version: this.version, pid: this.#process?.pid, loadMs, totalMs }
     this.#logger.info(context, 'the engine is ready')
+    this.#adapters.tellAll()
     this.#tellLoad({ type: 'ready', loadMs })
     this.#runs.giveAll()
     void this.#process?.watch()
@@ -277,6 +298,7 @@ export class Engine {
     this.#logger.error({ version: this.version }, `the engine can't be loaded: ${failure.message}`)
     this.kill()
     this.#tellLoad({ type: 'error', error: failure })
+    this.#adapters.failAll(failure)
     this.#runs.failAll(failure)
   }
 
@@ -301,7 +323,10 @@ export class Engine {
 
   #leave(): void {
     if (this.#endTimer) clearTimeout(this.#endTimer)
-    if (this.#leftBehind) this.#runs.failAll(this.#leftBehind)
+    if (this.#leftBehind) {
+      this.#adapters.failAll(this.#leftBehind)
+      this.#runs.failAll(this.#leftBehind)
+    }
     this.#logger.info({ version: this.version }, 'the engine has ended')
     this.#gone.resolve()
   }

@@ -40,7 +40,13 @@ interface HostOptions {
   logger: Logger
 }
 
-type Found = { engine: Engine } | { failure: RuntimeFailure }
+type Found = { engine: Engine; adapter?: ResidentAdapter } | { failure: RuntimeFailure }
+
+/** A version that is one, and that the engine of its base takes in. */
+interface ResidentAdapter {
+  folder: string
+  base: VersionId
+}
 
 const DRAINING: RuntimeFailure = { code: 'draining', message: 'The runtime is shutting down.' }
 /** A second more or less of an idle version costs nothing, and neither does a look. */
@@ -49,6 +55,8 @@ const LOOK_MS = 1_000
 export class Host {
   readonly #options: HostOptions
   readonly #engines = new Map<VersionId, Engine>()
+  /** adapter → the version whose engine has taken it in */
+  readonly #bases = new Map<VersionId, VersionId>()
   readonly #wants = new Wants(Date.now)
   readonly #budget: Budget
   readonly #looking: NodeJS.Timeout
@@ -78,6 +86,7 @@ export class Host {
     this.#engineFor(version, mayEvict).then(
       (found) => {
         if ('failure' in found) tell({ type: 'error', error: found.failure })
+        else if (found.adapter) this.#loadAdapter(version, found.engine, found.adapter, tell)
         else if (isHeard) stopListening = found.engine.onLoad(listener)
       },
       (error: unknown) => {
@@ -93,18 +102,31 @@ export class Host {
 
   /** Lets the version's requests finish, ends its process, and resolves when it is gone. */
   async unload(version: VersionId): Promise<void> {
+    const base = this.#bases.get(version)
+    if (base !== undefined) {
+      this.#bases.delete(version)
+      this.#engines.get(base)?.dropAdapter(version)
+      return
+    }
     await this.#end(version, unloaded(version))
   }
 
   want(request: WantRequest): void {
-    this.#wants.set(request)
+    // Whoever wants an adapter wants the engine that it is in.
+    const bases = request.versions.flatMap((version) => this.#bases.get(version) ?? [])
+    this.#wants.set({ ...request, versions: [...request.versions, ...bases] })
   }
 
   /** Whether a load would be admitted now; touches nothing. */
   async fit(version: VersionId): Promise<Fit | RuntimeFailure> {
     const found = await findVersionFolder(this.#options.dataDir, version)
     if ('failure' in found) return found.failure
-    const { folder } = found
+    const { folder, base } = found
+    // An adapter needs what its base needs, and hardly more.
+    if (base !== null) {
+      const below = await this.fit(base)
+      return 'fits' in below ? { ...below, isLoaded: this.#bases.has(version) } : below
+    }
     const {
       failure: _failure,
       kvBudgetBytes: _bytes,
@@ -118,7 +140,7 @@ export class Host {
   /** @returns what to call when nobody wants the answer any more; no event follows */
   generate(request: GenerateRequest, listener: GenerateListener): () => void {
     const { version } = request
-    const engine = this.#engines.get(version)
+    const engine = this.#engines.get(this.#bases.get(version) ?? version)
     if (this.#isDraining) {
       listener({ type: 'error', error: DRAINING })
     } else if (engine) {
@@ -156,10 +178,39 @@ export class Host {
     for (const engine of this.#engines.values()) engine.kill()
   }
 
-  async #engineFor(version: VersionId, mayEvict: boolean): Promise<Found> {
+  /** Once the base is ready, its engine takes the adapter in. */
+  #loadAdapter(
+    version: VersionId,
+    engine: Engine,
+    { folder, base }: ResidentAdapter,
+    tell: LoadListener,
+  ): void {
+    const startMs = performance.now()
+    const taken = async () => {
+      const error = await engine.addAdapter(version, folder)
+      if (error) return tell({ type: 'error', error })
+      this.#bases.set(version, base)
+      tell({ type: 'ready', loadMs: performance.now() - startMs })
+    }
+    engine.onLoad((event) => {
+      if (event.type === 'ready') void taken()
+      else tell(event)
+    })
+  }
+
+  /** The version's own engine, or that of its base where it is an adapter. */
+  async #engineFor(version: VersionId, mayEvict: boolean, isBase = false): Promise<Found> {
     const found = await findVersionFolder(this.#options.dataDir, version)
     if ('failure' in found) return found
-    const { folder } = found
+    const { folder, base } = found
+    if (base !== null) {
+      if (isBase) {
+        const message = `Version '${version}' is an adapter, and no other can be put onto it.`
+        return { failure: { code: 'version_unusable', message } }
+      }
+      const below = await this.#engineFor(base, mayEvict, true)
+      return 'failure' in below ? below : { ...below, adapter: { folder, base } }
+    }
     // One that is on its way out, or failed, makes room first.
     for (;;) {
       if (this.#isDraining) return { failure: DRAINING }
@@ -236,6 +287,9 @@ export class Host {
     if (!engine) return
     await engine.end(this.#options.drainMs, leftBehind)
     if (this.#engines.get(version) === engine) this.#engines.delete(version)
+    for (const [adapter, base] of this.#bases) {
+      if (base === version) this.#bases.delete(adapter)
+    }
   }
 }
 

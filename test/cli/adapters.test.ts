@@ -69,6 +69,35 @@ test('an adapter is imported merged into a version of the library, and remembers
   assert.equal((await show('other')).adapter?.base.version, null)
 })
 
+test('an adapter that stays apart holds its own values only, and belongs to a version', async (t) => {
+  const { base, adapter, run } = await workshop(t)
+  await run('import', base)
+  const apart = ['import', adapter, '--adapter', '--base']
+  const imported = await run(...apart, 'tiny-base')
+  assert.equal(imported.code, 0, imported.stderr)
+  const { stdout } = await run('show', 'support@1', '--json')
+  const manifest = JSON.parse(stdout) as Manifest
+  assert.equal(manifest.adapter?.form, 'resident')
+  assert.equal(manifest.adapter?.base.version, 'tiny-base@1')
+  const files = ['adapter.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+  assert.deepEqual(Object.keys(manifest.files), files)
+  assert.match((await run('verify', 'support')).stdout, /support@1 is as its manifest says/)
+  assert.match((await run(...apart, 'tiny-base')).stdout, /support@1 is there already/)
+  // Merged it is another version, and of the next version of the base another adapter.
+  assert.match(
+    (await run('import', adapter, '--base', 'tiny-base')).stdout,
+    /support@2 is imported/,
+  )
+  await run('import', base, '--force')
+  assert.match((await run(...apart, 'tiny-base')).stdout, /support@3 is imported/)
+
+  const nowhere = await run(...apart, base)
+  assert.equal(nowhere.code, 1)
+  assert.match(nowhere.stderr, /belongs to a version of the library, and --base names none/)
+  assert.match((await run('import', adapter, '--adapter')).stderr, /--adapter needs --base/)
+  assert.match((await run(...apart, 'support@2')).stderr, /support@2 has an adapter in it already/)
+})
+
 test('a base that is not what its version was made of any more is refused', async (t) => {
   const { base, adapter, run } = await workshop(t)
   await run('import', base)

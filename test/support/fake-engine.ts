@@ -88,6 +88,11 @@ class FakeEngine {
         this.#isDraining = true
         this.#leaveIfIdle()
         break
+      case 'adapter':
+        this.#send({ type: 'adapter', version: message.version, error: null })
+        break
+      case 'drop-adapter':
+        break
       case 'stats':
         this.#stats(message.ask)
     }

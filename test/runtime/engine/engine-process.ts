@@ -12,13 +12,20 @@ import type {
   EngineSettings,
   HostMessage,
 } from '../../../runtime/engine/messages.ts'
-import type { GenerateEvent, GenerateRequest, LoadEvent } from '../../../runtime/protocol.ts'
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  LoadEvent,
+  RuntimeFailure,
+} from '../../../runtime/protocol.ts'
 
 const ENTRY = fileURLToPath(new URL('../../../runtime/engine/main.ts', import.meta.url))
 
 export class EngineProcess {
   readonly child: ChildProcess
   readonly loadEvents: LoadEvent[] = []
+  /** what became of each adapter */
+  readonly adapters = new Map<string, RuntimeFailure | null>()
   stderr = ''
   readonly #events = new Map<string, GenerateEvent[]>()
   readonly #ended: Promise<unknown[]>
@@ -99,7 +106,8 @@ export class EngineProcess {
     if (message.type === 'stats') this.#stats = message.stats
     else if (message.type === 'events') {
       for (const [id, event] of message.events) this.#events.set(id, [...this.events(id), event])
-    } else this.loadEvents.push(message)
+    } else if (message.type === 'adapter') this.adapters.set(message.version, message.error)
+    else this.loadEvents.push(message)
     this.#change()
   }
 

@@ -1,0 +1,45 @@
+// A packed adapter as a file of its own: what a version of an adapter holds, and an engine reads.
+//
+// Knows: the file. Does not know: where the values come from, where they go.
+
+import { join } from 'node:path'
+
+import { CheckpointError } from '../checkpoint/checkpoint.ts'
+import { openSafetensorsFile } from '../checkpoint/safetensors.ts'
+import { writeSafetensors } from '../checkpoint/safetensors-writer.ts'
+import { GROUP } from './adapter-inputs.ts'
+import type { PackedAdapter } from './packed-adapter.ts'
+
+export const PACKED_ADAPTER_FILE = 'adapter.safetensors'
+
+export async function writePackedAdapter(folder: string, adapter: PackedAdapter): Promise<void> {
+  const values = new Map<string, Float32Array>()
+  const tensors = [...adapter].flatMap(([layer, { groups, a, b }]) => {
+    values.set(`${layer}.a`, a).set(`${layer}.b`, b)
+    return [
+      { name: `${layer}.a`, shape: [groups, a.length / groups / GROUP, GROUP] },
+      { name: `${layer}.b`, shape: [groups * GROUP, b.length / groups / GROUP] },
+    ]
+  })
+  await writeSafetensors(join(folder, PACKED_ADAPTER_FILE), tensors, (name) => values.get(name)!)
+}
+
+/** @throws CheckpointError where the file is missing, damaged or no adapter's */
+export async function readPackedAdapter(folder: string): Promise<PackedAdapter> {
+  const path = join(folder, PACKED_ADAPTER_FILE)
+  const source = await openSafetensorsFile(path)
+  try {
+    const adapter: PackedAdapter = new Map()
+    for (const { name, shape } of source.tensors.values()) {
+      if (!name.endsWith('.a')) continue
+      const layer = name.slice(0, -2)
+      const groups = shape[0] ?? 0
+      if (groups === 0) throw new CheckpointError(`${name} in ${path} has no ranks`)
+      const a = await source.read(name)
+      adapter.set(layer, { groups, a, b: await source.read(`${layer}.b`) })
+    }
+    return adapter
+  } finally {
+    await source.close()
+  }
+}
