@@ -248,6 +248,11 @@ export interface HostMemory {
   usedBytes: number
 }
 
+/** Whether an engine serves a version: its own, or an adapter of it that it has taken in. */
+export function servesVersion(engine: EngineStats, version: VersionId): boolean {
+  return engine.version === version || (engine.adapters ?? []).includes(version)
+}
+
 export interface HostStats {
   pid: number
   device: Device

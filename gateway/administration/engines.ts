@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { RuntimeError } from '../../runtime/client.ts'
+import { servesVersion } from '../../runtime/protocol.ts'
 import { recordChange } from '../db/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { EngineStats, LoadEvent } from '../../runtime/protocol.ts'
@@ -111,7 +112,7 @@ export async function unloadByHand(
 }
 
 function engines(hosts: HostReport[], version: string): EngineStats[] {
-  return hosts.flatMap((host) => host.engines).filter((engine) => engine.version === version)
+  return hosts.flatMap((host) => host.engines).filter((engine) => servesVersion(engine, version))
 }
 
 function requireRuntime({ residency }: EngineAdministration) {

@@ -3,6 +3,7 @@
 // Knows: questions. Does not know: who answers them.
 
 import { RuntimeError } from '../../runtime/client.ts'
+import { servesVersion } from '../../runtime/protocol.ts'
 import { findNewestLocal } from '../db/catalog-versions.ts'
 import { listLiveSince } from '../db/deployments.ts'
 import { versionsOf } from '../deployments/next-state.ts'
@@ -40,7 +41,7 @@ export function loadedOn(runtime: Pick<Runtime, 'stats'> | null): Guards['isLoad
     if (runtime === null) return false
     try {
       const { engines } = await runtime.stats()
-      return engines.some(({ version, state }) => version === versionId && state !== 'failed')
+      return engines.some((engine) => servesVersion(engine, versionId) && engine.state !== 'failed')
     } catch (error) {
       // A version that nobody can be asked about may be in use.
       throw error instanceof RuntimeError ? fromRuntimeFailure(error.failure, '', error) : error

@@ -4,6 +4,7 @@
 
 import { RuntimeError } from '../../runtime/client.ts'
 import type { Runtime } from '../../runtime/client.ts'
+import { servesVersion } from '../../runtime/protocol.ts'
 import type { EngineStats, HostStats, VersionId } from '../../runtime/protocol.ts'
 
 /** A host that doesn't say how it is within this time is not asked for anything that another can do. */
@@ -111,7 +112,7 @@ export class FleetHost {
   }
 
   #engine(version: VersionId): EngineStats | undefined {
-    return this.stats?.engines.find((engine) => engine.version === version)
+    return this.stats?.engines.find((engine) => servesVersion(engine, version))
   }
 }
 
