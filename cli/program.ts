@@ -22,6 +22,7 @@ import { modelsCommand } from './models.ts'
 import { projectsCommand } from './projects.ts'
 import { usageCommand } from './usage.ts'
 import { ConfigError, loadConfig, presumeConfig } from '../gateway/settings/config.ts'
+import { readSecretFiles } from '../gateway/settings/secret-files.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 import type { Output } from './progress.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
@@ -107,7 +108,9 @@ export function createProgram(deps: ProgramDeps): Command {
   // Only help texts are seen of these where a setting is wrong: the hook ends every command.
   const { dataDir, precision, threads } = presumeConfig(env)
   const models = { dataDir, precision, threads: threads ?? availableParallelism() }
-  program.addCommand(modelsCommand({ ...deps, ...models, loadSettings: () => loadConfig(env) }))
+  const { env: withSecrets } = readSecretFiles(env)
+  const loadSettings = () => loadConfig(env)
+  program.addCommand(modelsCommand({ ...deps, ...models, env: withSecrets, loadSettings }))
   const database: DatabaseCommandDeps = {
     loadSettings: () => loadConfig(env),
     createLogger: ({ logLevel }) =>

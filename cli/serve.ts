@@ -15,6 +15,7 @@ import { welcome } from './welcome.ts'
 import { lockDataFolder } from '../gateway/data-folder.ts'
 import { checkPortIsFree } from '../gateway/listening.ts'
 import { startGateway } from '../gateway/main.ts'
+import { SECRET_NAMES, secretFileName } from '../gateway/settings/secret-files.ts'
 import { createSocketFolder } from '../gateway/socket-folder.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Gateway } from '../gateway/main.ts'
@@ -39,17 +40,7 @@ const ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url))
 const POLL_MS = 2_000
 
 /** what the runtime has no use for, and what it is told otherwise */
-const KEPT_FROM_RUNTIME = [
-  'DATABASE_URL',
-  'HEADRACE_ADMIN_KEY',
-  'HEADRACE_API_KEY',
-  'HEADRACE_METRICS_TOKEN',
-  'HEADRACE_RUNTIME_TOKEN',
-  'HEADRACE_SECRET_KEY',
-  'HF_TOKEN',
-  'LOG_BROKER_URL',
-  'RUNTIME_URLS',
-]
+const KEPT_FROM_RUNTIME = [...SECRET_NAMES, ...SECRET_NAMES.map(secretFileName), 'RUNTIME_URLS']
 
 /** Serves until it is told to end, and returns when nothing is left of it. @throws Error that says what is in the way */
 export async function serve(options: ServeOptions, life: Lifetime): Promise<void> {

@@ -1,7 +1,8 @@
 // The environment's settings, read by the one schema of settings.ts: all of them, or every problem at once.
 //
 // A variable that is set but empty counts as not set, as compose files leave them. A HEADRACE_ variable that nobody
-// knows is a problem too: a misspelt setting would otherwise be the default, silently.
+// knows is a problem too: a misspelt setting would otherwise be the default, silently. Secrets may be in files
+// (secret-files.ts).
 //
 // Knows: texts in, settings out. Does not know: process.env; the command line hands it over.
 
@@ -9,6 +10,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 
 import { nearestName } from '../nearest-name.ts'
+import { readSecretFiles, SECRET_NAMES, secretFileName } from './secret-files.ts'
 import { SETTINGS } from './settings.ts'
 import type { Setting } from './setting-kinds.ts'
 import type { Settings } from './settings.ts'
@@ -37,13 +39,13 @@ export function presumeConfig(env: NodeJS.ProcessEnv): Settings {
 }
 
 /** @throws ConfigError with every problem */
-export function loadConfig(env: NodeJS.ProcessEnv): Settings {
-  const problems: string[] = []
+export function loadConfig(given: NodeJS.ProcessEnv): Settings {
+  const { env, problems } = readSecretFiles(given)
   const settings: Record<string, unknown> = {}
   for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
-    const given = env[setting.name]?.trim() || setting.default
-    const value = given === null ? null : setting.read(given)
-    if (value === undefined && given !== null) problems.push(refusal(setting, given))
+    const text = env[setting.name]?.trim() || setting.default
+    const value = text === null ? null : setting.read(text)
+    if (value === undefined && text !== null) problems.push(refusal(setting, text))
     settings[key] = value
   }
   problems.push(...unknownNames(env), ...contradictions(settings))
@@ -70,7 +72,10 @@ function mask(secret: string): string {
 }
 
 function unknownNames(env: NodeJS.ProcessEnv): string[] {
-  const known = Object.values<Setting<unknown>>(SETTINGS).map(({ name }) => name)
+  const known = [
+    ...Object.values<Setting<unknown>>(SETTINGS).map(({ name }) => name),
+    ...SECRET_NAMES.map(secretFileName),
+  ]
   return Object.keys(env)
     .filter((name) => name.startsWith('HEADRACE_') && !known.includes(name))
     .sort()

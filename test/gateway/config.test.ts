@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'node:test'
 
 import { ConfigError, loadConfig, presumeConfig } from '../../gateway/settings/config.ts'
 import { SETTINGS } from '../../gateway/settings/settings.ts'
+import { makeFolder } from '../support/folder.ts'
 
 function problemsOf(env: NodeJS.ProcessEnv): string[] {
   try {
@@ -98,4 +101,54 @@ test('an issuer of tokens needs an audience, and a way that nobody can sit on', 
   assert.deepEqual(problemsOf({ HEADRACE_OIDC_AUDIENCE: 'headrace' }), [
     'HEADRACE_OIDC_AUDIENCE is set; HEADRACE_OIDC_ISSUER has to be set then.',
   ])
+})
+
+test('every secret may be in a file that its variable with _FILE names', async (t) => {
+  const folder = await makeFolder(t, 'secrets')
+  const texts: Record<string, string> = {
+    HEADRACE_ADMIN_KEY: 'an-admin-key-of-the-test',
+    DATABASE_URL: 'postgresql://headrace:secret@postgres:5432/headrace',
+    HEADRACE_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
+    HEADRACE_METRICS_TOKEN: 'a-token-for-the-metrics',
+    LOG_BROKER_URL: 'amqp://headrace:secret@rabbitmq/logs',
+    HEADRACE_EXPORT_URL: 'file:///exports',
+    REDIS_URL: 'redis://:secret@redis:6379',
+    HEADRACE_RUNTIME_TOKEN: 'a-token-for-the-runtime',
+    HF_TOKEN: 'hf_token',
+  }
+  const secrets = Object.entries<{ name: string; isSecret?: boolean }>(SETTINGS).filter(
+    ([, { isSecret }]) => isSecret,
+  )
+  assert.deepEqual(new Set(secrets.map(([, { name }]) => name)), new Set(Object.keys(texts)))
+  const env: NodeJS.ProcessEnv = {}
+  for (const [name, text] of Object.entries(texts)) {
+    env[`${name}_FILE`] = join(folder, name)
+    await writeFile(join(folder, name), `${text}\n`)
+  }
+  assert.deepEqual(loadConfig(env), loadConfig(texts))
+})
+
+test('a file of a secret that can not be used is told with the path, and never with a text', async (t) => {
+  const folder = await makeFolder(t, 'secrets')
+  const [absent, empty, short] = ['absent', 'empty', 'short'].map((name) => join(folder, name))
+  await writeFile(empty!, '\n')
+  await writeFile(short!, 'hunter2')
+  const problems = problemsOf({
+    DATABASE_URL_FILE: absent,
+    REDIS_URL_FILE: empty,
+    HEADRACE_ADMIN_KEY_FILE: short,
+    HEADRACE_METRICS_TOKEN: 'a-token-for-the-metrics',
+    HEADRACE_METRICS_TOKEN_FILE: short,
+    HEADRACE_RUNTIME_TOKEN_FILE: folder,
+    HEADRACE_PORT_FILE: short,
+  })
+  assert.equal(problems.length, 6, problems.join('\n'))
+  assert.ok(!problems.join().includes('hunter2'))
+  const told = (pattern: RegExp) => assert.ok(problems.some((each) => pattern.test(each)))
+  told(/^DATABASE_URL_FILE is '.*absent': there is no such file; allowed is the path of a file/)
+  told(/^REDIS_URL_FILE is '.*empty': it is empty/)
+  told(/^HEADRACE_RUNTIME_TOKEN_FILE is '.*': it is no file/)
+  told(/^HEADRACE_METRICS_TOKEN and HEADRACE_METRICS_TOKEN_FILE are both set; allowed is one\.$/)
+  told(/^HEADRACE_ADMIN_KEY is \*\*\* \(7 characters\)/)
+  told(/^HEADRACE_PORT_FILE is no setting/)
 })
