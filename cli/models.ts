@@ -60,7 +60,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .addOption(progressOption())
     .addHelpText('after', SOURCE_HELP)
     .action(async (source: string, options: ImportOptions) => {
-      const { importCommand } = await import('./model-commands.ts')
+      const { importCommand } = await loadImporter()
       await importCommand(source, options, deps)
     })
 
@@ -73,7 +73,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     .addOption(progressOption())
     .addHelpText('after', '\nExample:\n  headrace models ensure smollm2-135m-instruct --or-bundled')
     .action(async (model: string, options: EnsureOptions) => {
-      const { ensureCommand } = await import('./model-commands.ts')
+      const { ensureCommand } = await loadImporter()
       await ensureCommand(model, options, deps)
     })
 
@@ -150,6 +150,22 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
     })
 
   return models
+}
+
+/** @throws Error in a sentence where this installation was made without the runtime, as the gateway's image is */
+async function loadImporter() {
+  try {
+    return await import('./model-commands.ts')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) {
+      throw error
+    }
+    throw new Error(
+      "Models are imported by the runtime's programs, which are not installed here; " +
+        "in containers, run this with the runtime's image.",
+      { cause: error },
+    )
+  }
 }
 
 function checkSource(text: string): string {
