@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof clean
+.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -58,6 +58,11 @@ memory-proof: $(INSTALLED) ## show that unloading a version gives its memory bac
 
 canary-proof: $(INSTALLED) ## show that bad versions are taken back by themselves, good ones are not; takes ten minutes
 	@$(NODE) test/proofs/canary.ts $(ARGS)
+rolling-proof: $(INSTALLED) ## show that updates of gateways and runtimes lose nothing; takes two minutes, needs nginx
+	@$(NODE) test/proofs/rolling.ts $(ARGS)
+
+docker-proof: $(INSTALLED) ## build the images and bring up the compose file, without a Docker engine; takes minutes
+	@$(NODE) test/proofs/docker.ts $(ARGS)
 
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache

@@ -20,7 +20,7 @@ export interface Seen {
   /** of the answer's header; null where none came */
   id: string | null
   status: number | null
-  /** of a refusal */
+  /** of a refusal, or of the error that a stream ends with */
   code: string | null
   /** the answer was read to its end */
   isEnded: boolean
@@ -95,6 +95,7 @@ export async function send(origin: string, ask: Ask): Promise<Seen> {
     seen.isEnded = true
     seen.isWhole = response.status === 200 && isWhole(text, ask.body['stream'] === true)
     if (response.status !== 200) seen.code = codeOf(text)
+    else if (!seen.isWhole) seen.code = codeOfStream(text)
   } catch {
     // What came until then is what was seen.
   }
@@ -114,6 +115,12 @@ function codeOf(text: string): string {
   } catch {
     return 'none'
   }
+}
+
+/** null where it just stops */
+function codeOfStream(text: string): string | null {
+  const frame = text.split('\n').findLast((line) => line.startsWith('data: {"error"'))
+  return frame === undefined ? null : codeOf(frame.slice('data: '.length))
 }
 
 const MESSAGES = [{ role: 'user', content: 'What do you promise?' }]

@@ -4,13 +4,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChildProcess } from 'node:child_process'
-import type { AddressInfo } from 'node:net'
 
 import { makeFolder } from './folder.ts'
+import { freePorts } from './free-ports.ts'
 import { defer, lastingFile } from './lasting.ts'
 
 // Debian's command of that name wants to be root; the one behind it does not.
@@ -96,18 +95,4 @@ export function useRabbitmq(config: string[] = []): () => Promise<TestRabbitmq> 
     return { url: `amqp://guest:guest@127.0.0.1:${port}`, kill, start }
   }
   return () => (starting ??= begin())
-}
-
-/** All of them at once, so that none is given twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  return Promise.all(
-    servers.map(async (server) => {
-      await once(server, 'listening')
-      const { port } = server.address() as AddressInfo
-      server.close()
-      await once(server, 'close')
-      return port
-    }),
-  )
 }

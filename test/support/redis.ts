@@ -2,10 +2,9 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import type { ChildProcess } from 'node:child_process'
-import type { AddressInfo } from 'node:net'
 
+import { freePorts } from './free-ports.ts'
 import { defer } from './lasting.ts'
 import type { Lasting } from './lasting.ts'
 
@@ -22,7 +21,7 @@ export interface TestRedis {
 }
 
 export async function startRedis(t: Lasting): Promise<TestRedis> {
-  const port = await freePort()
+  const [port] = (await freePorts(1)) as [number]
   let server: ChildProcess | null = null
 
   const start = async () => {
@@ -49,13 +48,4 @@ export async function startRedis(t: Lasting): Promise<TestRedis> {
   await start()
   defer(t, kill)
   return { url: `redis://127.0.0.1:${port}`, kill, start }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,0 +1,94 @@
+// Images and containers without a Docker engine: buildah builds, podman runs, podman-compose reads the compose file.
+//
+// Images and their layers are in a folder of their own, and stay there, so that a second proof builds little.
+//
+// Knows: the programs and how they are called. Does not know: what is in the images.
+
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { ROOT } from '../support/process.ts'
+
+/** podman-compose is a Python program: `pip install podman-compose` */
+const PROGRAMS = ['buildah', 'podman', 'podman-compose', 'debootstrap']
+const COMPOSE = ['-f', join(ROOT, 'docker/compose.yaml')]
+const MAX_OUTPUT_BYTES = 64 << 20
+
+/** false, or why nothing can be shown here */
+export function findWhatIsMissing(): string | false {
+  const missing = PROGRAMS.filter(
+    (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status !== 0,
+  )
+  if (missing.length > 0) return `there is no ${missing.join(', no ')} here`
+  return process.getuid?.() === 0 ? false : 'an image for node:24-slim can only be made by root'
+}
+
+export class Containers {
+  readonly #env: NodeJS.ProcessEnv
+
+  private constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env
+  }
+
+  /** @param folder where images are kept; made where it is missing */
+  static async open(folder: string): Promise<Containers> {
+    await mkdir(folder, { recursive: true })
+    const storage = join(folder, 'storage.conf')
+    const driver = process.env['STORAGE_DRIVER'] ?? 'vfs'
+    await writeFile(
+      storage,
+      `[storage]\ndriver = "${driver}"\ngraphroot = "${folder}/images"\nrunroot = "${folder}/run"\n`,
+    )
+    const containers = join(folder, 'containers.conf')
+    // runc, where it is there, runs in more places than crun: with cgroups of both generations, for one.
+    const runtime = spawnSync('runc', ['--version'], { stdio: 'ignore' }).status === 0 ? 'runc' : ''
+    const { stdout: files } = await promisify(execFile)('sh', ['-c', 'ulimit -Hn'])
+    const limit = files.trim() === 'unlimited' ? '1048576' : files.trim()
+    await writeFile(
+      containers,
+      `[containers]\ndefault_ulimits = ["nofile=${limit}:${limit}"]\nlog_driver = "k8s-file"\n` +
+        `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n${runtime && `runtime = "${runtime}"\n`}`,
+    )
+    return new Containers({
+      ...process.env,
+      CONTAINERS_STORAGE_CONF: storage,
+      CONTAINERS_CONF: containers,
+      BUILDAH_ISOLATION: 'chroot',
+      STORAGE_DRIVER: driver,
+    })
+  }
+
+  /** @returns what it wrote to standard output @throws Error with the end of what it said */
+  async run(program: string, args: string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
+    const options = { cwd: ROOT, env: { ...this.#env, ...more }, maxBuffer: MAX_OUTPUT_BYTES }
+    try {
+      return (await promisify(execFile)(program, args, options)).stdout
+    } catch (error) {
+      const { stderr = '' } = error as { stderr?: string }
+      const said = stderr.split('\n').slice(-20).join('\n')
+      throw new Error(`${program} ${args.join(' ')} failed:\n${said}`, { cause: error })
+    }
+  }
+
+  async hasImage(image: string): Promise<boolean> {
+    return this.run('podman', ['image', 'exists', image]).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  build(file: string, target: string, image: string, more: string[] = []): Promise<string> {
+    const how = ['--layers', '--isolation', 'chroot', '--format', 'docker', ...more]
+    return this.run('buildah', ['bud', ...how, '-f', file, '--target', target, '-t', image, ROOT])
+  }
+
+  async sizeOf(image: string): Promise<number> {
+    return Number(await this.run('podman', ['image', 'inspect', '--format', '{{.Size}}', image]))
+  }
+
+  compose(args: string[], more: NodeJS.ProcessEnv): Promise<string> {
+    return this.run('podman-compose', [...COMPOSE, ...args], more)
+  }
+}
