@@ -54,7 +54,10 @@ const known = new Map(
 async function readChart() {
   const values = parse(await readFile(join(CHART, 'values.yaml'), 'utf8')) as Values
   const schema = JSON.parse(await readFile(join(CHART, 'values.schema.json'), 'utf8')) as {
-    properties: { secretKeys: { items: { enum: string[] } } }
+    properties: {
+      secretKeys: { items: { enum: string[] } }
+      settings: { propertyNames: { not: { enum: string[] } } }
+    }
   }
   return { values, schema, isValid: new Ajv({ strict: false, allErrors: true }).compile(schema) }
 }
@@ -87,10 +90,19 @@ test('the values of the chart are what their schema allows, and a value that nob
   assert(!isValid({ ...values, secretKeys: ['DATABASE_URL'] }))
 })
 
-test('the chart knows every secret setting, and sets none that there is not', async () => {
-  const { values, schema } = await readChart()
+test('the chart knows every setting: secret ones in the secret alone, its own nowhere', async () => {
+  const { values, schema, isValid } = await readChart()
+  const { settings, secretKeys } = schema.properties
   const secrets = [...known.values()].filter(({ isSecret }) => isSecret).map(({ name }) => name)
-  assert.deepEqual(schema.properties.secretKeys.items.enum.toSorted(), secrets.toSorted())
+  assert.deepEqual(secretKeys.items.enum.toSorted(), secrets.toSorted())
+  const refused = settings.propertyNames.not.enum
+  for (const name of known.keys()) {
+    // The chart makes it of what there is.
+    if (name === 'RUNTIME_URLS') continue
+    const isTaken = isValid({ ...values, settings: { [name]: 'text' } })
+    assert.equal(isTaken, !refused.includes(name), name)
+    if (secrets.includes(name)) assert(!isTaken, `${name} is a secret`)
+  }
   for (const [name, value] of Object.entries(values.settings)) {
     assert.notEqual(known.get(name)?.read(value), undefined, name)
   }
