@@ -5,7 +5,7 @@
 // Knows: the programs and how they are called. Does not know: what is in the images.
 
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -15,6 +15,9 @@ import { ROOT } from '../support/process.ts'
 const PROGRAMS = ['buildah', 'podman', 'podman-compose', 'debootstrap']
 const COMPOSE = ['-f', join(ROOT, 'docker/compose.yaml')]
 const MAX_OUTPUT_BYTES = 64 << 20
+const MAX_FILES = 1_048_576
+/** a gateway has a dozen threads, PostgreSQL a process for each connection */
+const MAX_PROCESSES = 4_096
 
 /** false, or why nothing can be shown here */
 export function findWhatIsMissing(): string | false {
@@ -44,11 +47,9 @@ export class Containers {
     const containers = join(folder, 'containers.conf')
     // runc, where it is there, runs in more places than crun: with cgroups of both generations, for one.
     const runtime = spawnSync('runc', ['--version'], { stdio: 'ignore' }).status === 0 ? 'runc' : ''
-    const { stdout: files } = await promisify(execFile)('sh', ['-c', 'ulimit -Hn'])
-    const limit = files.trim() === 'unlimited' ? '1048576' : files.trim()
     await writeFile(
       containers,
-      `[containers]\ndefault_ulimits = ["nofile=${limit}:${limit}"]\nlog_driver = "k8s-file"\n` +
+      `[containers]\ndefault_ulimits = ${JSON.stringify(await ownLimits())}\nlog_driver = "k8s-file"\n` +
         `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n${runtime && `runtime = "${runtime}"\n`}`,
     )
     return new Containers({
@@ -91,4 +92,11 @@ export class Containers {
   compose(args: string[], more: NodeJS.ProcessEnv): Promise<string> {
     return this.run('podman-compose', [...COMPOSE, ...args], more)
   }
+}
+
+/** A container can't be given more than this process has, or may give, and podman asks for more where nothing is said. */
+async function ownLimits(): Promise<string[]> {
+  const limits = await readFile('/proc/self/limits', 'utf8')
+  const files = /^Max open files +\S+ +(\d+)/m.exec(limits)?.[1] ?? MAX_FILES
+  return [`nofile=${files}:${files}`, `nproc=${MAX_PROCESSES}:${MAX_PROCESSES}`]
 }

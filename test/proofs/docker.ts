@@ -19,6 +19,7 @@ import { freePorts } from '../support/free-ports.ts'
 import { ROOT } from '../support/process.ts'
 import { Containers, findWhatIsMissing } from './containers.ts'
 import { chat, send } from './load.ts'
+import type { Ask } from './load.ts'
 import { readOptions, say, tally, Verdict } from './verdict.ts'
 
 const MODEL = 'headrace-guide'
@@ -192,7 +193,7 @@ async function askAndEnd(url: string) {
 }
 
 /** A stream that takes a second or two. */
-const long = (key: string) => {
+function long(key: string): Ask {
   const ask = chat(key, true, MODEL)
   const messages = [
     {
