@@ -4,24 +4,27 @@
 //
 // The address is the one that the container's own settings make it listen at. A path other than /healthz may be named:
 // /readyz is whether it serves.
+//
+// It runs every few seconds, so it stands alone: reading the schema of all settings takes three times as long as this. A test
+// holds the defaults against it.
 
 import { request } from 'node:http'
 import type { RequestOptions } from 'node:http'
 
-import { presumeConfig } from '../gateway/settings/config.ts'
-import type { Settings } from '../gateway/settings/settings.ts'
-
 const PATIENCE_MS = 4_000
 
-const ADDRESSES: Record<string, (settings: Settings) => string> = {
-  gateway: ({ host, port }) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
-  runtime: ({ runtimeListen }) => runtimeListen,
-  'log-writer': ({ logWriterListen }) => logWriterListen,
+const ADDRESSES: Record<string, (env: NodeJS.ProcessEnv) => string> = {
+  gateway: (env) => {
+    const host = env['HEADRACE_HOST'] || '127.0.0.1'
+    return `http://${host.includes(':') ? `[${host}]` : host}:${env['HEADRACE_PORT'] || '8080'}`
+  },
+  runtime: (env) => env['HEADRACE_RUNTIME_LISTEN'] || 'http://127.0.0.1:8090',
+  'log-writer': (env) => env['HEADRACE_LOG_WRITER_LISTEN'] || 'http://127.0.0.1:8091',
 }
 
 const [role = 'gateway', path = '/healthz'] = process.argv.slice(2)
 const addressOf = ADDRESSES[role]
-if (addressOf) ask(connectionTo(addressOf(presumeConfig(process.env))))
+if (addressOf) ask(connectionTo(addressOf(process.env).trim()))
 else fail(`'${role}' is no process; allowed is one of ${Object.keys(ADDRESSES).join(', ')}.`)
 
 function connectionTo(address: string): RequestOptions {

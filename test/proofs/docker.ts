@@ -19,8 +19,8 @@ import { freePorts } from '../support/free-ports.ts'
 import { ROOT } from '../support/process.ts'
 import { Containers, findWhatIsMissing } from './containers.ts'
 import { chat, send } from './load.ts'
-import type { Ask } from './load.ts'
 import { readOptions, say, tally, Verdict } from './verdict.ts'
+import type { Ask } from './load.ts'
 
 const MODEL = 'headrace-guide'
 const NODE_IMAGE = 'docker.io/library/node:24-slim'
@@ -172,6 +172,7 @@ async function askAndEnd(url: string) {
   say(`The gateway is told to end under ${clients} answers.`)
   const asked = Array.from({ length: clients }, () => send(url, long(key)))
   await sleep(300)
+  const toldMs = performance.now()
   await containers.run('podman', ['stop', '--time', '45', gateway])
   const seen = await Promise.all(asked)
   const code = await containers.run('podman', [
