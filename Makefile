@@ -58,6 +58,7 @@ memory-proof: $(INSTALLED) ## show that unloading a version gives its memory bac
 
 canary-proof: $(INSTALLED) ## show that bad versions are taken back by themselves, good ones are not; takes ten minutes
 	@$(NODE) test/proofs/canary.ts $(ARGS)
+
 rolling-proof: $(INSTALLED) ## show that updates of gateways and runtimes lose nothing; takes two minutes, needs nginx
 	@$(NODE) test/proofs/rolling.ts $(ARGS)
 

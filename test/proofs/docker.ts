@@ -186,6 +186,8 @@ async function askAndEnd(url: string) {
     seen.every(({ isWhole }) => isWhole),
     tally(seen.map(({ isWhole, code }) => (isWhole ? 'whole' : (code ?? 'not whole')))),
   )
+  const late = seen.filter(({ endMs }) => endMs > toldMs).length
+  verdict.hold('some of them end afterwards', late > 0, `${late} of ${seen.length}`)
   verdict.hold(
     'the gateway ends by itself, with code 0',
     code.trim() === '0',
