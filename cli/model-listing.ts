@@ -1,14 +1,24 @@
 // What `headrace models list, show, verify` and `remove` print.
 
 import { verifyVersion } from '../models/checksums.ts'
-import type { Manifest } from '../models/manifest.ts'
 import { ModelStore } from '../models/store.ts'
+import type { EncoderOutput } from '../models/encoder.ts'
+import type { DecoderManifest, EncoderManifest, Manifest } from '../models/manifest.ts'
 import type { StoredVersion } from '../models/store.ts'
 import { runInterruptible } from './interruptible.ts'
 import type { ModelsCommandDeps } from './models.ts'
 import { createReporter } from './progress.ts'
 
-const COLUMNS = ['VERSION', 'PRECISION', 'PARAMETERS', 'CONTEXT', 'SIZE', 'IMPORTED', 'SOURCE']
+const COLUMNS = [
+  'VERSION',
+  'KIND',
+  'PRECISION',
+  'PARAMETERS',
+  'CONTEXT',
+  'SIZE',
+  'IMPORTED',
+  'SOURCE',
+]
 
 /** A store that says on stderr which versions it can't use. */
 export function openStore({ dataDir, stderr }: ModelsCommandDeps): ModelStore {
@@ -85,7 +95,7 @@ function run(
 }
 
 function factsOf({ id, folder, manifest }: StoredVersion): string[][] {
-  const { source, architecture, tokenizer, graph } = manifest
+  const { source, architecture } = manifest
   return [
     ['version', id],
     ['folder', folder],
@@ -98,14 +108,21 @@ function factsOf({ id, folder, manifest }: StoredVersion): string[][] {
     ['parameters', parameters(manifest.parameters)],
     ['precision', manifest.precision],
     ['context', `${manifest.contextLength} tokens`],
+    ...(manifest.kind === 'generate' ? factsOfDecoder(manifest) : factsOfEncoder(manifest)),
+    ['imported', manifest.created],
+    ...Object.entries(manifest.files).map(([name, { bytes }]) => [name, size(bytes)]),
+  ]
+}
+
+function factsOfDecoder({ architecture, tokenizer, chatTemplate, graph }: DecoderManifest) {
+  return [
+    ['kind', 'generate'],
     [
       'vocabulary',
       `${architecture.vocabSize} tokens; ${tokenizer.endTokenIds.join(', ')} end an answer`,
     ],
-    ['chat template', manifest.chatTemplate === null ? 'none: completions only' : 'yes'],
+    ['chat template', chatTemplate === null ? 'none: completions only' : 'yes'],
     ['KV cache', graph.kvType],
-    ['imported', manifest.created],
-    ...Object.entries(manifest.files).map(([name, { bytes }]) => [name, size(bytes)]),
   ]
 }
 
@@ -117,6 +134,31 @@ function adapterFacts({ adapter }: Manifest): string[][] {
     ['base', base.version ?? base.source.reference],
     ['base sha256', base.source.sha256],
   ]
+}
+
+function factsOfEncoder({ architecture, output, graph }: EncoderManifest): string[][] {
+  return [
+    ['kind', output.kind],
+    ['vocabulary', `${architecture.vocabSize} tokens`],
+    ['graph', graph.layout === 'packed' ? 'drawn here' : 'as it was exported'],
+    ...factsOfOutput(output),
+  ]
+}
+
+function factsOfOutput(output: EncoderOutput): string[][] {
+  switch (output.kind) {
+    case 'embed':
+      return [
+        ['pooling', output.pooling ?? "the graph's own"],
+        ['vectors', `${output.dimensions} numbers${output.isNormalised ? ', of length 1' : ''}`],
+      ]
+    case 'rerank':
+      return []
+    case 'classify':
+      return [['labels', `${output.labels.join(', ')}${output.isMultiLabel ? ' (any)' : ' (one)'}`]]
+    case 'token-classify':
+      return [['labels', output.labels.join(', ')]]
+  }
 }
 
 /** A model's name stands for all of its versions here. */
@@ -134,6 +176,7 @@ function row({ id, manifest }: StoredVersion): string[] {
   const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0)
   return [
     id,
+    manifest.kind,
     manifest.precision,
     parameters(manifest.parameters),
     String(manifest.contextLength),

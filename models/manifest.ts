@@ -11,65 +11,28 @@ import { join } from 'node:path'
 import { Type } from 'typebox'
 import { Check } from 'typebox/value'
 
+import { ArchitectureSchema, GRAPH_LAYOUTS, SamplingSchema } from './decoder.ts'
+import type { Architecture, GraphLayout, SamplingDefaults } from './decoder.ts'
+import {
+  ENCODER_KINDS,
+  ENCODER_LAYOUTS,
+  EncoderArchitectureSchema,
+  EncoderOutputSchema,
+} from './encoder.ts'
+import type { EncoderArchitecture, EncoderGraph, EncoderKind, EncoderOutput } from './encoder.ts'
 import { schemaProblems } from './schema-problems.ts'
+
+export { FAMILIES } from './decoder.ts'
+export type * from './decoder.ts'
 
 export const MANIFEST_FILE = 'manifest.json'
 export const MANIFEST_FORMAT = 1
-
-export const FAMILIES = ['llama', 'qwen2', 'qwen3', 'mistral'] as const
-export type Family = (typeof FAMILIES)[number]
 
 export const PRECISIONS = ['fp32', 'int8', 'int4'] as const
 export type Precision = (typeof PRECISIONS)[number]
 
 // The fastest that stays within 1 % of fp32's perplexity; `make bench` measures both.
 export const DEFAULT_PRECISION: Precision = 'int8'
-
-/**
- * Who made a graph, so to speak: our own; others' with GroupQueryAttention; others' whose cache grows with each step; none,
- * but an adapter that the base's graph takes.
- */
-const GRAPH_LAYOUTS = ['headrace', 'gqa', 'growing', 'adapter'] as const
-export type GraphLayout = (typeof GRAPH_LAYOUTS)[number]
-
-export interface Architecture {
-  /** other: of a graph that somebody else exported, and whose inside is its own affair */
-  family: Family | 'other'
-  layers: number
-  hiddenSize: number
-  intermediateSize: number
-  heads: number
-  kvHeads: number
-  headDim: number
-  vocabSize: number
-  /** most positions that the model was trained for */
-  contextLength: number
-  normEpsilon: number
-  ropeTheta: number
-  /** llama-3's frequency-dependent scaling; null where positions are not scaled */
-  ropeScaling: Llama3RopeScaling | LinearRopeScaling | null
-  /** lm_head and the embedding are the same matrix */
-  tiedEmbeddings: boolean
-  /** biases on q, k and v (qwen2) */
-  qkvBias: boolean
-  /** RMS norm of each head's q and k before rotary (qwen3) */
-  qkNorm: boolean
-  /** keys that a query sees, itself included; null is all of them (mistral) */
-  slidingWindow: number | null
-}
-
-export interface Llama3RopeScaling {
-  type: 'llama3'
-  factor: number
-  lowFreqFactor: number
-  highFreqFactor: number
-  originalContextLength: number
-}
-
-export interface LinearRopeScaling {
-  type: 'linear'
-  factor: number
-}
 
 export type SourceKind = 'folder' | 'gguf' | 'onnx' | 'hf' | 'pip' | 'bundled'
 
@@ -83,16 +46,8 @@ export interface ManifestSource {
   sha256: string
 }
 
-/** Defaults that a model's own generation_config.json asks for; a request overrides each. */
-export interface SamplingDefaults {
-  temperature?: number
-  topK?: number
-  topP?: number
-  minP?: number
-  repetitionPenalty?: number
-}
-
-export interface Manifest {
+/** What every manifest says, whatever the model does. */
+interface AnyManifest {
   format: typeof MANIFEST_FORMAT
   model: string
   /** `1`, `2`, … in the order of import */
@@ -102,11 +57,21 @@ export interface Manifest {
   source: ManifestSource
   /** SPDX id or the source's own words; null where the source names none */
   licence: string | null
-  architecture: Architecture
   parameters: number
   /** exported: whatever the graph that somebody else exported has */
   precision: Precision | 'exported'
   contextLength: number
+  /** absent: the checkpoint was a model of its own; `source` is the adapter's own otherwise */
+  adapter?: AdapterRecord
+  /** every other file of the folder */
+  files: Record<string, { sha256: string; bytes: number }>
+}
+
+/** A model that continues texts. */
+export interface DecoderManifest extends AnyManifest {
+  /** absent in files that were written before there were other kinds */
+  kind: 'generate'
+  architecture: Architecture
   tokenizer: {
     /** tokenizer.json in Hugging Face's format */
     file: string
@@ -119,8 +84,6 @@ export interface Manifest {
   /** Jinja source; null where the model has none (only completions can be served) */
   chatTemplate: string | null
   sampling: SamplingDefaults
-  /** absent: the checkpoint was a model of its own; `source` is the adapter's own otherwise */
-  adapter?: AdapterRecord
   graph: {
     file: string
     dataFile: string
@@ -135,8 +98,6 @@ export interface Manifest {
     /** element type of the logits; absent: f32 */
     logitsType?: 'f32' | 'f16'
   }
-  /** every other file of the folder */
-  files: Record<string, { sha256: string; bytes: number }>
 }
 
 /** The LoRA adapter in a version, where it has one, and what that was trained on. */
@@ -154,8 +115,22 @@ export interface AdapterRecord {
   }
 }
 
+/** A model that reads a whole text at once and says something of it. */
+export interface EncoderManifest extends AnyManifest {
+  kind: EncoderKind
+  architecture: EncoderArchitecture
+  tokenizer: { file: string; configFile: string; padTokenId: number }
+  output: EncoderOutput
+  graph: EncoderGraph
+}
+
+export type Manifest = DecoderManifest | EncoderManifest
+
 /** A manifest before the store has numbered, dated and hashed it. */
-export type ManifestDraft = Omit<Manifest, 'version' | 'created' | 'files'>
+type Drafted<T> = Omit<T, 'version' | 'created' | 'files'>
+export type DecoderDraft = Drafted<DecoderManifest>
+export type EncoderDraft = Drafted<EncoderManifest>
+export type ManifestDraft = DecoderDraft | EncoderDraft
 
 /** A manifest that can't be used; the message names the file and every field that is wrong. */
 export class ManifestError extends Error {
@@ -167,43 +142,12 @@ export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
 export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/
 
 const Count = Type.Integer({ minimum: 1 })
-// 0 where an exported graph's configuration does not say.
-const CountOrUnknown = Type.Integer({ minimum: 0 })
 const TokenId = Type.Integer({ minimum: 0 })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 // Files lie beside the manifest: a name with a slash could point out of the folder.
 const FILE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]*$'
 const FileName = Type.String({ pattern: FILE_NAME })
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([Type.Null(), schema])
-
-const ArchitectureSchema = Type.Object({
-  family: Type.Enum([...FAMILIES, 'other']),
-  layers: Count,
-  hiddenSize: CountOrUnknown,
-  intermediateSize: CountOrUnknown,
-  heads: CountOrUnknown,
-  kvHeads: Count,
-  headDim: Count,
-  vocabSize: Count,
-  contextLength: Count,
-  normEpsilon: Type.Number({ minimum: 0 }),
-  ropeTheta: Type.Number({ minimum: 0 }),
-  ropeScaling: Type.Union([
-    Type.Null(),
-    Type.Object({
-      type: Type.Literal('llama3'),
-      factor: Type.Number(),
-      lowFreqFactor: Type.Number(),
-      highFreqFactor: Type.Number(),
-      originalContextLength: Count,
-    }),
-    Type.Object({ type: Type.Literal('linear'), factor: Type.Number() }),
-  ]),
-  tiedEmbeddings: Type.Boolean(),
-  qkvBias: Type.Boolean(),
-  qkNorm: Type.Boolean(),
-  slidingWindow: nullable(Count),
-})
 
 const SourceSchema = Type.Object({
   kind: Type.Enum(['folder', 'gguf', 'onnx', 'hf', 'pip', 'bundled']),
@@ -220,17 +164,28 @@ const AdapterSchema = Type.Object({
   base: Type.Object({ version: nullable(Type.String()), source: SourceSchema }),
 })
 
-const ManifestSchema = Type.Object({
+const anyManifest = {
   format: Type.Literal(MANIFEST_FORMAT),
   model: Type.String({ pattern: MODEL_NAME.source }),
   version: Type.String({ pattern: VERSION_NUMBER.source }),
   created: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T[0-9:.]+Z$' }),
   source: SourceSchema,
   licence: nullable(Type.String()),
-  architecture: ArchitectureSchema,
   parameters: Count,
   precision: Type.Enum([...PRECISIONS, 'exported']),
   contextLength: Count,
+  adapter: Type.Optional(AdapterSchema),
+  files: Type.Record(
+    Type.String({ pattern: FILE_NAME }),
+    Type.Object({ sha256: Sha256, bytes: Type.Integer({ minimum: 0 }) }),
+    { additionalProperties: false },
+  ),
+}
+
+const DecoderSchema = Type.Object({
+  ...anyManifest,
+  kind: Type.Literal('generate'),
+  architecture: ArchitectureSchema,
   tokenizer: Type.Object({
     file: FileName,
     configFile: FileName,
@@ -238,14 +193,7 @@ const ManifestSchema = Type.Object({
     endTokenIds: Type.Array(TokenId),
   }),
   chatTemplate: nullable(Type.String()),
-  sampling: Type.Object({
-    temperature: Type.Optional(Type.Number()),
-    topK: Type.Optional(Type.Number()),
-    topP: Type.Optional(Type.Number()),
-    minP: Type.Optional(Type.Number()),
-    repetitionPenalty: Type.Optional(Type.Number()),
-  }),
-  adapter: Type.Optional(AdapterSchema),
+  sampling: SamplingSchema,
   graph: Type.Object({
     file: FileName,
     dataFile: FileName,
@@ -255,11 +203,20 @@ const ManifestSchema = Type.Object({
     layout: Type.Optional(Type.Enum([...GRAPH_LAYOUTS])),
     logitsType: Type.Optional(Type.Enum(['f32', 'f16'])),
   }),
-  files: Type.Record(
-    Type.String({ pattern: FILE_NAME }),
-    Type.Object({ sha256: Sha256, bytes: Type.Integer({ minimum: 0 }) }),
-    { additionalProperties: false },
-  ),
+})
+
+const EncoderSchema = Type.Object({
+  ...anyManifest,
+  kind: Type.Enum([...ENCODER_KINDS]),
+  architecture: EncoderArchitectureSchema,
+  tokenizer: Type.Object({ file: FileName, configFile: FileName, padTokenId: TokenId }),
+  output: EncoderOutputSchema,
+  graph: Type.Object({
+    file: FileName,
+    dataFile: nullable(FileName),
+    layout: Type.Enum([...ENCODER_LAYOUTS]),
+    output: Type.String({ minLength: 1 }),
+  }),
 })
 
 /**
@@ -267,16 +224,49 @@ const ManifestSchema = Type.Object({
  * @throws ManifestError naming every field that is missing or wrong, what was found and what is allowed
  */
 export function parseManifest(json: unknown, file: string): Manifest {
-  if (!Check(ManifestSchema, json)) {
-    throw new ManifestError(`${file}: ${schemaProblems(ManifestSchema, json).join('; ')}`)
-  }
-  const { graph, tokenizer, files } = json
-  const named = [graph.file, graph.dataFile, tokenizer.file, tokenizer.configFile]
-  const unlisted = named.filter((name) => !Object.hasOwn(files, name))
+  const manifest = read(json, file)
+  const unlisted = namedFiles(manifest).filter((name) => !Object.hasOwn(manifest.files, name))
   if (unlisted.length > 0) {
     throw new ManifestError(`${file}: files does not list ${unlisted.join(', ')}`)
   }
-  return json
+  return manifest
+}
+
+/** @throws ManifestError where the model does not continue texts */
+export function decoderOf(manifest: Manifest): DecoderManifest {
+  if (manifest.kind === 'generate') return manifest
+  throw new ManifestError(
+    `${manifest.model}@${manifest.version} is of the kind '${manifest.kind}'; needed is 'generate'`,
+  )
+}
+
+/** The files that a version can't do without. */
+export function namedFiles({ graph, tokenizer }: ManifestDraft): string[] {
+  const named = [graph.file, graph.dataFile, tokenizer.file, tokenizer.configFile]
+  return named.filter((name) => name !== null)
+}
+
+function read(json: unknown, file: string): Manifest {
+  const whole: unknown = isObject(json) && !('kind' in json) ? { ...json, kind: 'generate' } : json
+  if (isEncoder(whole)) {
+    if (!Check(EncoderSchema, whole)) throw misfit(EncoderSchema, whole, file)
+    if (whole.output.kind === whole.kind) return whole
+    throw new ManifestError(`${file}: output.kind is ${whole.output.kind}: must be ${whole.kind}`)
+  }
+  if (!Check(DecoderSchema, whole)) throw misfit(DecoderSchema, whole, file)
+  return whole
+}
+
+function isEncoder(json: unknown): boolean {
+  return isObject(json) && 'kind' in json && ENCODER_KINDS.some((kind) => kind === json.kind)
+}
+
+function isObject(json: unknown): json is object {
+  return typeof json === 'object' && json !== null && !Array.isArray(json)
+}
+
+function misfit(schema: Type.TSchema, json: unknown, file: string): ManifestError {
+  return new ManifestError(`${file}: ${schemaProblems(schema, json).join('; ')}`)
 }
 
 /** @throws ManifestError where there is none, or it can't be read */

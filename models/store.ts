@@ -15,6 +15,7 @@ import {
   MANIFEST_FILE,
   ManifestError,
   MODEL_NAME,
+  namedFiles,
   readManifest,
   VERSION_NUMBER,
   writeManifest,
@@ -163,8 +164,7 @@ export class ModelStore {
     const { model } = draft
     checkName(model)
     const files = await hashVersionFiles(staging, signal)
-    const { graph, tokenizer } = draft
-    for (const name of [graph.file, graph.dataFile, tokenizer.file, tokenizer.configFile]) {
+    for (const name of namedFiles(draft)) {
       if (!files[name]) throw new StoreError(`${join(staging, name)} is missing. This is a bug.`)
     }
     for (const name of Object.keys(files)) {

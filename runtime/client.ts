@@ -10,6 +10,8 @@ import { MalformedLine } from './client/ndjson.ts'
 import { HEARTBEAT_MS, MAX_BODY_BYTES } from './protocol.ts'
 import type { Address } from './address.ts'
 import type {
+  EncodeEvent,
+  EncodeRequest,
   Fit,
   GenerateEvent,
   GenerateRequest,
@@ -22,6 +24,8 @@ import type {
   WantRequest,
 } from './protocol.ts'
 
+export type Encoded = Extract<EncodeEvent, { type: 'encoded' }>
+
 export interface Runtime {
   /**
    * Runs one request; yields `started`, deltas and `done`. Ending the iteration early or aborting the signal cancels it.
@@ -31,6 +35,11 @@ export interface Runtime {
     request: GenerateRequest,
     signal: AbortSignal,
   ): AsyncIterable<Exclude<GenerateEvent, { type: 'error' }>>
+  /**
+   * Runs one request of a model that reads whole texts. Aborting the signal cancels it.
+   * @throws RuntimeError whatever goes wrong; an abort rejects with the signal's reason
+   */
+  encode(request: EncodeRequest, signal: AbortSignal): Promise<Encoded>
   /** Loads a version and waits until it answers; loading one that is loaded is a no-op. @throws RuntimeError */
   load(
     version: VersionId,
@@ -81,6 +90,7 @@ const STATS_TIMEOUT_MS = 10_000
 const UNLOAD_TIMEOUT_MS = 60 * 60_000
 
 const GENERATE_EVENTS: string[] = ['started', 'delta', 'done', 'error']
+const ENCODE_EVENTS: string[] = ['encoded', 'error']
 const LOAD_EVENTS: string[] = ['progress', 'ready', 'error']
 
 class HttpRuntime implements Runtime {
@@ -118,6 +128,19 @@ class HttpRuntime implements Runtime {
       if (event.type === 'error') throw new RuntimeError(event.error)
       yield event
       if (event.type === 'done') return
+    }
+    throw this.#brokeOff()
+  }
+
+  async encode(request: EncodeRequest, signal: AbortSignal): Promise<Encoded> {
+    for await (const event of this.#events(
+      '/encode',
+      request,
+      (value): value is EncodeEvent => isEvent(value, ENCODE_EVENTS),
+      signal,
+    )) {
+      if (event.type === 'error') throw new RuntimeError(event.error)
+      return event
     }
     throw this.#brokeOff()
   }

@@ -9,7 +9,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { MANIFEST_FORMAT } from '../models/manifest.ts'
-import type { Manifest, ManifestDraft, ManifestSource } from '../models/manifest.ts'
+import type { DecoderDraft, Manifest, ManifestSource } from '../models/manifest.ts'
 import { openAdapter } from './checkpoint/adapter.ts'
 import { requiredTensors } from './checkpoint/required-tensors.ts'
 import { packAdapter } from './graph/packed-adapter.ts'
@@ -33,9 +33,14 @@ export interface AdapterImport {
  * @returns what the manifest says of the version
  * @throws CheckpointError where the adapter can't be read or does not fit; ImportError where the base can't take any
  */
-export async function importAdapter(request: AdapterImport): Promise<ManifestDraft> {
+export async function importAdapter(request: AdapterImport): Promise<DecoderDraft> {
   const { folder, base } = request
   const { manifest } = base
+  if (manifest.kind !== 'generate') {
+    throw new ImportError(
+      `${base.id} is of the kind '${manifest.kind}'; adapters are for models that generate`,
+    )
+  }
   const { architecture, graph, files, tokenizer } = manifest
   if (graph.adaptersFile === undefined) {
     const layout = graph.layout ?? 'headrace'

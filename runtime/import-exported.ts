@@ -11,7 +11,7 @@ import { copyFile, stat, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { MANIFEST_FORMAT } from '../models/manifest.ts'
-import type { GraphLayout, Manifest, ManifestDraft } from '../models/manifest.ts'
+import type { DecoderDraft, DecoderManifest, GraphLayout } from '../models/manifest.ts'
 import { CheckpointError } from './checkpoint/checkpoint.ts'
 import { openExported } from './checkpoint/exported.ts'
 import { openRunner } from './engine/open-runner.ts'
@@ -23,7 +23,7 @@ import { loadOrt } from './ort/api.ts'
 import { writeTokenizer } from './version-files.ts'
 
 /** @throws CheckpointError, OnnxFormatError, ImportError as importVersion does */
-export async function importExported(request: ImportRequest): Promise<ManifestDraft> {
+export async function importExported(request: ImportRequest): Promise<DecoderDraft> {
   const { folder, signal } = request
   const exported = await openExported(request.path)
   const { architecture, tokenizer, kvType, logitsType, files } = exported
@@ -34,8 +34,9 @@ export async function importExported(request: ImportRequest): Promise<ManifestDr
   }
   await writeCandidatesGraph(folder, architecture.vocabSize, logitsType)
   const [graphFile, dataFile] = files.map((file) => basename(file)) as [string, string?]
-  const draft: ManifestDraft = {
+  const draft: DecoderDraft = {
     format: MANIFEST_FORMAT,
+    kind: 'generate',
     model: request.model,
     source: request.source,
     licence: exported.licence ?? request.licence,
@@ -63,13 +64,13 @@ export async function importExported(request: ImportRequest): Promise<ManifestDr
 
 function chooseLayout(
   { folder, path, threads }: ImportRequest,
-  draft: ManifestDraft,
+  draft: DecoderDraft,
   layouts: GraphLayout[],
 ): GraphLayout {
   const problems: string[] = []
   for (const layout of layouts) {
     const graph = { ...draft.graph, layout }
-    const manifest: Manifest = { ...draft, graph, version: '1', created: '', files: {} }
+    const manifest: DecoderManifest = { ...draft, graph, version: '1', created: '', files: {} }
     const problem = tryOut(folder, manifest, threads)
     if (problem === null) return layout
     problems.push(`${layout}: ${problem}`)
@@ -77,7 +78,7 @@ function chooseLayout(
   throw new CheckpointError(`${path} can't be served (${problems.join('; ')})`)
 }
 
-function tryOut(folder: string, manifest: Manifest, threads: number): string | null {
+function tryOut(folder: string, manifest: DecoderManifest, threads: number): string | null {
   try {
     const runner = openRunner(loadOrt(), folder, manifest, { ...PROBE_SIZE, threads })
     try {

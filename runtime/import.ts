@@ -4,24 +4,20 @@
 //
 // Knows: checkpoints and graphs. Does not know: where the checkpoint came from, where versions lie.
 
-import { statfs } from 'node:fs/promises'
-
 import { MANIFEST_FORMAT } from '../models/manifest.ts'
-import type { AdapterRecord, ManifestDraft, Precision } from '../models/manifest.ts'
+import type { AdapterRecord, DecoderDraft, ManifestDraft } from '../models/manifest.ts'
 import { openAdapter } from './checkpoint/adapter.ts'
 import type { Checkpoint } from './checkpoint/checkpoint.ts'
 import { mergeAdapter } from './checkpoint/merged.ts'
 import { openCheckpoint } from './checkpoint/open.ts'
+import { openEncoder } from './checkpoint/open-encoder.ts'
 import { writeDecoder } from './graph/export.ts'
+import { importEncoder } from './import-encoder.ts'
+import { ensureRoom } from './import-room.ts'
 import { ImportError } from './import-request.ts'
 import type { ImportRequest } from './import-request.ts'
 import { importExported } from './import-exported.ts'
 import { writeTokenizer } from './version-files.ts'
-
-// Bytes on disk for each parameter while it is made, a little above what was measured; int8 is written twice, once to
-// calibrate it.
-const BYTES_PER_PARAMETER: Record<Precision, number> = { fp32: 4.1, int8: 2.7, int4: 0.9 }
-const LEFT_FREE_BYTES = 64 * 2 ** 20
 
 /**
  * @returns what the manifest says of the version
@@ -29,17 +25,28 @@ const LEFT_FREE_BYTES = 64 * 2 ** 20
  *   disk has no room
  */
 export async function importVersion(request: ImportRequest): Promise<ManifestDraft> {
+  const encoder = await openEncoder(request.path)
+  if (encoder && request.adapter) {
+    throw new ImportError(
+      `${request.path} is an encoder; adapters are merged into models that generate`,
+    )
+  }
+  if (encoder) return importEncoder(encoder, request)
   if (request.path.endsWith('.onnx')) {
     if (!request.adapter) return importExported(request)
     throw new ImportError(
       `${request.path} is a finished graph, and no adapter can be merged into one; name the checkpoint that it was made of`,
     )
   }
+  return importDecoder(request)
+}
+
+async function importDecoder(request: ImportRequest): Promise<DecoderDraft> {
   const { folder, precision, threads, signal, onProgress } = request
   const { checkpoint, adapter } = await openMerged(request)
   try {
     signal?.throwIfAborted()
-    await ensureRoom(folder, checkpoint, precision)
+    await ensureRoom(folder, parametersOf(checkpoint), precision)
     const graph = await writeDecoder(checkpoint, folder, {
       precision,
       threads,
@@ -49,6 +56,7 @@ export async function importVersion(request: ImportRequest): Promise<ManifestDra
     const { architecture, tokenizer } = checkpoint
     return {
       format: MANIFEST_FORMAT,
+      kind: 'generate',
       model: request.model,
       source: request.source,
       licence: checkpoint.licence ?? request.licence,
@@ -94,18 +102,8 @@ async function openMerged({
   }
 }
 
-async function ensureRoom(folder: string, checkpoint: Checkpoint, precision: Precision) {
-  const parameters = [...checkpoint.tensors.values()]
+function parametersOf({ tensors }: Checkpoint): number {
+  return [...tensors.values()]
     .map(({ shape }) => shape.reduce((product, size) => product * size, 1))
     .reduce((sum, count) => sum + count, 0)
-  const needed = parameters * BYTES_PER_PARAMETER[precision] + LEFT_FREE_BYTES
-  const { bavail, bsize } = await statfs(folder)
-  const free = bavail * bsize
-  if (needed <= free) return
-  throw new ImportError(
-    `${(parameters / 1e6).toFixed(0)} million parameters at ${precision} need ${megabytes(needed)} MB at ${folder}, ` +
-      `where ${megabytes(free)} MB are free`,
-  )
 }
-
-const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)

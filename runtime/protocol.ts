@@ -3,6 +3,7 @@
 // The gateway speaks HTTP to a runtime host (`host.ts`), over a unix socket or TCP; `client.ts` is its front door:
 //
 //   POST /generate          GenerateRequest      → NDJSON, one GenerateEvent a line, until `done` or `error`
+//   POST /encode            EncodeRequest        → NDJSON, `encoded` or `error`, when all of it is there
 //   POST /versions/load     LoadRequest          → NDJSON, one LoadEvent a line, until `ready` or `error`
 //   POST /versions/unload   { version: string }  → 204
 //   POST /versions/want     WantRequest          → 204; what this gateway wants resident, until it no longer says so
@@ -10,12 +11,13 @@
 //   GET  /stats                                  → HostStats
 //   GET  /healthz                                → 200 while the host answers
 //
-// Closing the connection of a generate request cancels it: the engine frees its slot before the next step.
+// Closing the connection of a generate or encode request cancels it: the engine frees its slot, or drops its texts, before the
+// next step.
 //
 // A status other than 200 and 204 is for requests that should not have been sent: 400 (not JSON, wrong shape), 401 (token),
 // 404 (no such path), 413 (longer than MAX_BODY_BYTES), 415; its body is an ErrorBody. Everything else, refusals before
 // `started` too, is 200 and an `error` line, so that there is one place to look. An NDJSON answer whose last line is none of
-// `done`, `ready` and `error` was cut off. Empty lines say that the host is still there and mean nothing else.
+// `done`, `encoded`, `ready` and `error` was cut off. Empty lines say that the host is still there and mean nothing else.
 //
 // Knows: text in, text out, and the figures that go with it. Does not know: HTTP statuses of the gateway, callers, SQL.
 
@@ -119,6 +121,54 @@ export type GenerateEvent =
   | { type: 'done'; finishReason: FinishReason; usage: Usage; timings: Timings }
   | { type: 'error'; error: RuntimeFailure }
 
+/** A text, two that are read together, or token ids as they are, marks and all. */
+export type EncoderInput = string | { text: string; pair: string } | readonly number[]
+
+/** What a model that reads whole texts is asked. */
+export type EncodeRequest = {
+  /** the exchange's id; unique among requests that run */
+  id: string
+  version: VersionId
+  /** cut texts that are too long (of a pair, its second); absent: they are refused */
+  truncate?: boolean
+} & (
+  | { task: 'embed'; inputs: EncoderInput[]; dimensions?: number }
+  /** how well each document answers the query */
+  | { task: 'rerank'; query: string; documents: string[] }
+  /** labels of texts, or of the words in them: the version says which */
+  | { task: 'classify'; inputs: EncoderInput[] }
+)
+
+export type EncodeResult =
+  /** little-endian 32-bit numbers of each vector, in base64 */
+  | { kind: 'vectors'; vectors: string[] }
+  /** in 0…1, by document: the logistic function of what the model says */
+  | { kind: 'scores'; scores: number[] }
+  /** the version's labels, and each input's probabilities in their order */
+  | { kind: 'labels'; labels: string[]; scores: number[][] }
+  | { kind: 'entities'; entities: Entity[][] }
+
+/** Neighbouring tokens of one label. */
+export interface Entity {
+  label: string
+  /** the mean of its tokens' probabilities */
+  score: number
+  word: string
+  /** where it is in the text, in UTF-16 code units, the end not included */
+  start: number
+  end: number
+}
+
+export type EncodeEvent =
+  | {
+      type: 'encoded'
+      result: EncodeResult
+      promptTokens: number
+      queueMs: number
+      computeMs: number
+    }
+  | { type: 'error'; error: RuntimeFailure }
+
 export interface RuntimeFailure {
   code: RuntimeErrorCode
   /** one sentence: what was wrong, what was given, what is allowed */
@@ -149,6 +199,8 @@ export type RuntimeErrorCode =
   | 'invalid_request'
   /** the host's budget has no room for the version; nothing was touched */
   | 'insufficient_memory'
+  /** the version's model does something else: it makes embeddings and was asked to chat, … */
+  | 'wrong_kind'
   /** the runtime can't be reached or broke off */
   | 'runtime_unreachable'
   /** a broken invariant */

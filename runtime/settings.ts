@@ -29,6 +29,8 @@ export interface RuntimeSettings {
   kvBudgetBytes?: number
   /** prompt tokens of one step; default 256: a long prompt holds the others up for that much and no longer */
   prefillChunk?: number
+  /** of models that read whole texts: most places of a batch, its texts times the longest of them; default 512 */
+  batchTokens?: number
   /** requests that may wait for a slot before the answer is `overloaded`; default 256 */
   maxWaiting?: number
   /** how long running requests may take to finish when their engine or the host is to end; default 30 s */
@@ -79,6 +81,7 @@ export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
     idleUnloadMs: whole('idleUnloadMs', settings.idleUnloadMs ?? IDLE_UNLOAD_MS, 0),
     kvBudgetBytes: whole('kvBudgetBytes', kvBudgetBytes, 1),
     prefillChunk: whole('prefillChunk', settings.prefillChunk ?? 256, 1),
+    batchTokens: whole('batchTokens', settings.batchTokens ?? 512, 1),
     maxWaiting: whole('maxWaiting', settings.maxWaiting ?? 256, 0),
     drainMs: whole('drainMs', settings.drainMs ?? 30_000, 0),
     hangMs: whole('hangMs', settings.hangMs ?? 300_000, 1),

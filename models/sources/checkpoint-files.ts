@@ -27,9 +27,11 @@ const INDEX_FILE = 'model.safetensors.index.json'
 const SHARD = /^model-\d+-of-\d+\.safetensors$/
 const GGUF_SHARD = /-\d{5}-of-\d{5}\.gguf$/
 const BESIDE =
-  /^(config\.json|generation_config\.json|tokenizer[^/]*\.json|chat_template[^/]*|special_tokens_map\.json)$/
+  /^(config\.json|generation_config\.json|tokenizer[^/]*\.json|chat_template[^/]*|special_tokens_map\.json|modules\.json|sentence_bert_config\.json|\d+_Pooling\.config\.json)$/
 export const DOCUMENT = /^(README\.md|LICEN[CS]E(\.\w+)?)$/i
 const ADAPTER_CONFIG = 'adapter_config.json'
+/** sentence-transformers keeps how vectors are made in a folder of its own */
+const POOLING = /^(\d+_Pooling)\/config\.json$/
 const PICKLE = /\.(bin|pt|pth|ckpt)$/
 
 /**
@@ -79,7 +81,10 @@ export function pickCheckpoint(
 function pick(paths: string[], [chosen]: string[], place: string): CheckpointFiles {
   if (chosen === undefined) throw new Error('Nothing was chosen. This is a bug.')
   if (isGraph(chosen)) {
-    const files = filesOfGraph(paths, chosen, (name) => BESIDE.test(name))
+    const beside = filesOfGraph(paths, chosen, (name) => BESIDE.test(name))
+    const folder = posix.dirname(chosen)
+    const home = posix.basename(folder) === 'onnx' ? posix.dirname(folder) : folder
+    const files = [...beside, ...poolingIn(paths, home)]
     const places = new Set(files.map((path) => posix.dirname(path)))
     const documents = paths.filter(
       (path) => places.has(posix.dirname(path)) && DOCUMENT.test(posix.basename(path)),
@@ -98,8 +103,19 @@ function pick(paths: string[], [chosen]: string[], place: string): CheckpointFil
     return { kind: 'gguf', main: chosen, files: [chosen], documents }
   }
   const companions = beside.filter((path) => BESIDE.test(posix.basename(path)))
-  const files = [...companions, ...weightsIn(paths, folder)].sort()
+  const files = [...companions, ...poolingIn(paths, folder), ...weightsIn(paths, folder)].sort()
   return { kind: 'folder', main: null, files, documents }
+}
+
+function poolingIn(paths: string[], folder: string): string[] {
+  return paths.filter((path) => POOLING.test(posix.relative(folder, path)))
+}
+
+/** What a picked file is called where it is kept, in one folder with the others: no path of a source becomes one here. */
+export function nameHere(path: string): string {
+  const folder = posix.basename(posix.dirname(path))
+  const pooling = POOLING.exec(`${folder}/${posix.basename(path)}`)
+  return pooling ? `${pooling[1]}.config.json` : posix.basename(path)
 }
 
 /** Some repositories hold the same weights twice, in one file or under another name: only one form is taken. */

@@ -7,7 +7,7 @@
 // Knows: the hub. Does not know: what is in the files.
 
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
-import { join, posix } from 'node:path'
+import { join } from 'node:path'
 
 import { listFiles, modelInfo } from '@huggingface/hub'
 import type { ListFileEntry } from '@huggingface/hub'
@@ -15,6 +15,7 @@ import type { ListFileEntry } from '@huggingface/hub'
 import type { HubSource } from '../sources.ts'
 import { claimWorkFolder, createWorkFolder, namesIn } from '../work-folders.ts'
 import { pickFiles } from './adapter-files.ts'
+import { nameHere } from './checkpoint-files.ts'
 import { ensureRoom } from './disk-space.ts'
 import { downloadFile } from './download.ts'
 import { SourceError } from './fetched.ts'
@@ -157,7 +158,7 @@ function wantedFile(
   return {
     url: `${settings.hubEndpoint}/${repo}/resolve/${commit}/${address}`,
     // A path of the repository never becomes a path here: all files lie in one folder.
-    path: join(folder, posix.basename(path)),
+    path: join(folder, nameHere(path)),
     bytes: size,
     sum: { kind: sum.kind, hex: sum.hex },
   }

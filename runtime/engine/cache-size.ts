@@ -4,7 +4,7 @@
 // at once. Where they could not, length is given up before company: eight sequences of 4096 tokens serve more people than
 // one of 32,768. Below that, it is the other way round.
 
-import type { Manifest } from '../../models/manifest.ts'
+import type { DecoderManifest } from '../../models/manifest.ts'
 
 export interface CacheSize {
   slots: number
@@ -23,7 +23,10 @@ export const WORTHWHILE_SLOTS = 8
 const WORTHWHILE_TOKENS = 4096
 
 /** Bytes of KV cache that one token of one sequence takes. */
-export function kvBytesPerToken({ architecture, graph }: Pick<Manifest, 'architecture' | 'graph'>) {
+export function kvBytesPerToken({
+  architecture,
+  graph,
+}: Pick<DecoderManifest, 'architecture' | 'graph'>) {
   const { layers, kvHeads, headDim } = architecture
   return 2 * layers * kvHeads * headDim * (graph.kvType === 'f16' ? 2 : 4)
 }

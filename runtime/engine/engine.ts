@@ -8,7 +8,7 @@
 
 import type { SamplingDefaults } from '../../models/manifest.ts'
 import type { FinishReason, GenerateEvent, GenerateRequest } from '../protocol.ts'
-import type { EngineOwnStats } from './messages.ts'
+import type { EngineOwnStats, EngineRequest } from './messages.ts'
 import { EngineAdapters } from './adapters.ts'
 import type { LoadedAdapter } from './adapters.ts'
 import { Refusal } from './refusal.ts'
@@ -86,9 +86,10 @@ export class Engine {
   }
 
   /** Takes a request; what becomes of it is told by events, a refusal too. */
-  submit(request: GenerateRequest): void {
+  submit(request: EngineRequest): void {
     const receivedMs = this.#now()
     try {
+      if ('task' in request) throw refuseTask(request.task)
       this.#accept(request, receivedMs)
     } catch (error) {
       const failure =
@@ -296,4 +297,9 @@ export class Engine {
   #emit(id: string, event: GenerateEvent): void {
     this.#events.push([id, event])
   }
+}
+
+function refuseTask(task: string): Refusal {
+  const message = `This version is of the kind 'generate', and was asked to ${task}.`
+  return new Refusal('wrong_kind', message)
 }

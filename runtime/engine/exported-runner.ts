@@ -9,7 +9,7 @@
 
 import path from 'node:path'
 
-import type { Manifest } from '../../models/manifest.ts'
+import type { DecoderManifest } from '../../models/manifest.ts'
 import { findExportPorts } from '../graph/export-ports.ts'
 import type { ExportPorts } from '../graph/export-ports.ts'
 import type { Ort } from '../ort/api.ts'
@@ -37,7 +37,7 @@ export class ExportedRunner implements Runner {
   readonly #rows: CandidateRows
   readonly #logitsType: 'f32' | 'f16'
 
-  constructor(ort: Ort, folder: string, manifest: Manifest, options: RunnerOptions) {
+  constructor(ort: Ort, folder: string, manifest: DecoderManifest, options: RunnerOptions) {
     const { architecture, graph } = manifest
     const { slots, capacity, threads, maxPrefill } = options
     const { kvHeads, headDim, vocabSize } = architecture

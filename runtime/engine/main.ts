@@ -9,12 +9,17 @@
 import path from 'node:path'
 
 import { readManifest } from '../../models/manifest.ts'
+import type { DecoderManifest, EncoderManifest } from '../../models/manifest.ts'
+import { EncoderEngine } from '../encoder/engine.ts'
+import { openEncoderRunner } from '../encoder/open-runner.ts'
+import { loadEncoderText } from '../encoder/text.ts'
 import { readPackedAdapter } from '../graph/packed-adapter-file.ts'
 import { loadOrt } from '../ort/api.ts'
 import { OutOfMemory } from '../ort/memory.ts'
 import type { RuntimeFailure } from '../protocol.ts'
 import { chooseCacheSize, kvBytesPerToken } from './cache-size.ts'
 import { Engine } from './engine.ts'
+import type { Loop } from './loop.ts'
 import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
 import { openRunner } from './open-runner.ts'
 import type { Runner } from './runner.ts'
@@ -38,7 +43,7 @@ async function main(argument: string | undefined): Promise<void> {
   process.on('SIGTERM', () => {})
 
   const settings = JSON.parse(argument) as EngineSettings
-  let engine: Engine
+  let engine: Loop
   try {
     engine = await load(settings)
   } catch (error) {
@@ -52,11 +57,35 @@ async function main(argument: string | undefined): Promise<void> {
   serve(engine)
 }
 
-async function load(settings: EngineSettings): Promise<Engine> {
+async function load(settings: EngineSettings): Promise<Loop> {
   const startMs = performance.now()
-  const { folder, prefillChunk, maxWaiting, threads } = settings
   send({ type: 'progress', phase: 'starting' })
-  const manifest = await readManifest(folder)
+  const manifest = await readManifest(settings.folder)
+  const loop =
+    manifest.kind === 'generate'
+      ? await loadDecoder(manifest, settings)
+      : await loadEncoder(manifest, settings)
+  send({ type: 'ready', loadMs: performance.now() - startMs })
+  return loop
+}
+
+async function loadEncoder(manifest: EncoderManifest, settings: EngineSettings): Promise<Loop> {
+  const { folder, threads, batchTokens, maxWaiting } = settings
+  const text = await loadEncoderText(folder, manifest)
+  send({ type: 'progress', phase: 'loading' })
+  // A text that is longer than a batch goes alone.
+  const maxCells = Math.max(batchTokens, manifest.contextLength)
+  const runner = openEncoderRunner(loadOrt(), folder, manifest, { threads, maxCells })
+  send({ type: 'progress', phase: 'warming' })
+  const { padTokenId } = manifest.tokenizer
+  runner.run([{ ids: [padTokenId, padTokenId], segments: null }])
+  const now = () => performance.now()
+  const { output } = manifest
+  return new EncoderEngine({ runner, text, output, batchTokens, maxWaiting, now })
+}
+
+async function loadDecoder(manifest: DecoderManifest, settings: EngineSettings): Promise<Loop> {
+  const { folder, prefillChunk, maxWaiting, threads } = settings
   const { slots, capacity } = chooseCacheSize({
     slots: settings.slots,
     contextTokens: Math.min(manifest.contextLength, settings.contextTokens ?? Infinity),
@@ -78,9 +107,7 @@ async function load(settings: EngineSettings): Promise<Engine> {
   const options = { runner, text, sampling, prefillChunk, maxWaiting, now }
   // An engine of its own, so that figures begin with the first request.
   tryOut(new Engine(options))
-  const engine = new Engine({ ...options, version: settings.version })
-  send({ type: 'ready', loadMs: now() - startMs })
-  return engine
+  return new Engine({ ...options, version: settings.version })
 }
 
 /** ONNX Runtime has no code of its own for it: what it says is the C++ library's word, or its allocator's. */
@@ -97,7 +124,7 @@ function warmUp(runner: Runner, token: number): void {
   runner.decode([token], [2], 'logits')
 }
 
-function serve(engine: Engine): void {
+function serve(engine: Loop): void {
   let isTurning = false
   let isDraining = false
 
@@ -123,7 +150,8 @@ function serve(engine: Engine): void {
   const arriving = new Map<string, Promise<void>>()
   process.on('message', (message: HostMessage) => {
     switch (message.type) {
-      case 'generate': {
+      case 'generate':
+      case 'encode': {
         const { request } = message
         const adapter = arriving.get(request.version)
         if (adapter) {
@@ -162,7 +190,7 @@ function serve(engine: Engine): void {
   })
 }
 
-async function takeAdapter(engine: Engine, version: string, folder: string): Promise<void> {
+async function takeAdapter(engine: Loop, version: string, folder: string): Promise<void> {
   let error: RuntimeFailure | null = null
   try {
     engine.adapters.add(version, await readPackedAdapter(folder))

@@ -7,6 +7,8 @@
 // `drain` it leaves only when its last message is written, or the end of an answer is lost.
 
 import type {
+  EncodeEvent,
+  EncodeRequest,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
@@ -15,8 +17,13 @@ import type {
   VersionId,
 } from '../protocol.ts'
 
+/** What an engine may be asked; which of them its version can do is for the engine to say. */
+export type EngineRequest = GenerateRequest | EncodeRequest
+export type EngineEvent = GenerateEvent | EncodeEvent
+
 export type HostMessage =
   | { type: 'generate'; request: GenerateRequest }
+  | { type: 'encode'; request: EncodeRequest }
   /** the client went away: free its slot before the next step; no event follows */
   | { type: 'cancel'; id: string }
   /** finish what runs, take nothing new, then exit with 0 */
@@ -29,7 +36,7 @@ export type HostMessage =
 
 export type EngineMessage =
   | LoadEvent
-  | { type: 'events'; events: [id: string, event: GenerateEvent][] }
+  | { type: 'events'; events: [id: string, event: EngineEvent][] }
   | { type: 'stats'; ask: number; stats: EngineOwnStats }
   /** what became of an adapter */
   | { type: 'adapter'; version: VersionId; error: RuntimeFailure | null }
@@ -63,6 +70,8 @@ export interface EngineSettings {
   kvBudgetBytes: number
   /** prompt tokens of one step */
   prefillChunk: number
+  /** of models that read whole texts: most places of a batch, its texts times the longest of them */
+  batchTokens: number
   /** requests that may wait for a slot before the answer is `overloaded` */
   maxWaiting: number
 }

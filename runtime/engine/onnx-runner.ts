@@ -7,7 +7,7 @@
 
 import path from 'node:path'
 
-import type { Manifest } from '../../models/manifest.ts'
+import type { DecoderManifest } from '../../models/manifest.ts'
 import type { Ort } from '../ort/api.ts'
 import { Cells } from '../ort/cells.ts'
 import { Session } from '../ort/session.ts'
@@ -52,7 +52,7 @@ export class OnnxRunner implements Runner {
   #bankGeneration = 0
   readonly #maxPrefill: number
 
-  constructor(ort: Ort, folder: string, manifest: Manifest, options: RunnerOptions) {
+  constructor(ort: Ort, folder: string, manifest: DecoderManifest, options: RunnerOptions) {
     const { architecture, graph } = manifest
     this.slots = options.slots
     this.capacity = options.capacity

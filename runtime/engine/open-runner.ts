@@ -2,7 +2,7 @@
 //
 // Adding a layout: a member of GRAPH_LAYOUTS in models/manifest.ts, a Runner, a line here.
 
-import type { Manifest } from '../../models/manifest.ts'
+import type { DecoderManifest } from '../../models/manifest.ts'
 import type { Ort } from '../ort/api.ts'
 import { ExportedRunner } from './exported-runner.ts'
 import { OnnxRunner } from './onnx-runner.ts'
@@ -12,7 +12,7 @@ import type { Runner } from './runner.ts'
 export function openRunner(
   ort: Ort,
   folder: string,
-  manifest: Manifest,
+  manifest: DecoderManifest,
   options: RunnerOptions,
 ): Runner {
   switch (manifest.graph.layout ?? 'headrace') {

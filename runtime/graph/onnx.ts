@@ -166,21 +166,24 @@ export class GraphWriter {
     this.#node(domain, type, inputs, outputs, attributes)
   }
 
-  /** Writes the graph's plain form, after which there is no more to draw. */
-  async finish(modelName: string): Promise<void> {
+  /**
+   * Writes the graph's plain form, after which there is no more to draw.
+   * @param graphName what the graph calls itself
+   */
+  async finish(modelName: string, graphName?: string): Promise<void> {
     await this.#data?.sync()
     await this.#data?.close()
-    await this.write(modelName, 'plain')
+    await this.write(modelName, 'plain', graphName)
   }
 
   /** Writes one form of what is drawn so far. */
-  async write(modelName: string, form: Form): Promise<void> {
+  async write(modelName: string, form: Form, graphName = 'decoder'): Promise<void> {
     const own = (parts: Part[]) =>
       parts.filter((part) => part.form === null || part.form === form).map(({ bytes }) => bytes)
     const graph = message(
       7,
       ...own(this.#nodes),
-      text(2, 'decoder'),
+      text(2, graphName),
       ...this.#initializers,
       ...own(this.#inputs),
       ...this.#outputs,

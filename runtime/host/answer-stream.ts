@@ -7,9 +7,9 @@
 
 import type { ServerResponse } from 'node:http'
 
-import type { GenerateEvent, LoadEvent } from '../protocol.ts'
+import type { EncodeEvent, GenerateEvent, LoadEvent } from '../protocol.ts'
 
-type AnswerEvent = GenerateEvent | LoadEvent
+type AnswerEvent = GenerateEvent | EncodeEvent | LoadEvent
 type Delta = Extract<GenerateEvent, { type: 'delta' }>
 
 // About a million tokens of text, or some thousand with twenty log-probabilities each: no reader that reads at all gets
@@ -19,6 +19,7 @@ const MAX_BEHIND_BYTES = 4 * 1024 * 1024
 const LOGPROB_BYTES = 80
 /** how long a reader that was given up may take to read why */
 const LAST_WORDS_MS = 10_000
+const LAST = new Set<AnswerEvent['type']>(['done', 'encoded', 'ready', 'error'])
 
 export class AnswerStream {
   readonly #response: ServerResponse
@@ -44,7 +45,7 @@ export class AnswerStream {
 
   push(event: AnswerEvent): void {
     if (this.#hasLast) return
-    this.#hasLast = event.type === 'done' || event.type === 'error' || event.type === 'ready'
+    this.#hasLast = LAST.has(event.type)
     const last = this.#pending.at(-1)
     if (event.type === 'delta' && last?.type === 'delta') {
       this.#pending[this.#pending.length - 1] = joined(last, event)

@@ -44,6 +44,8 @@ async function folderBytes(folder: string): Promise<number> {
 
 async function leastKvOf(folder: string, settings: CacheSettings): Promise<number> {
   const manifest = await readManifest(folder)
+  // What reads whole texts keeps nothing of them.
+  if (manifest.kind !== 'generate') return 0
   const bytesPerToken = kvBytesPerToken(manifest)
   const { slots, capacity } = chooseCacheSize({
     slots: settings.slots,

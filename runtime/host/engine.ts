@@ -15,18 +15,11 @@ import { EngineProcess } from './engine-process.ts'
 import { Figures } from './figures.ts'
 import { Runs } from './runs.ts'
 import { Use } from './use.ts'
-import type { EngineMessage, EngineSettings } from '../engine/messages.ts'
+import type { EngineMessage, EngineRequest, EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
-import type {
-  EngineState,
-  EngineStats,
-  GenerateRequest,
-  LoadEvent,
-  RuntimeFailure,
-  VersionId,
-} from '../protocol.ts'
+import type { EngineState, EngineStats, LoadEvent, RuntimeFailure, VersionId } from '../protocol.ts'
 import type { EngineProgram } from './engine-process.ts'
-import type { GenerateListener, Run } from './run.ts'
+import type { AnswerListener, Run } from './run.ts'
 
 export type LoadListener = (event: LoadEvent) => void
 
@@ -40,7 +33,11 @@ export class Engine {
   readonly #settings: EngineSettings
   readonly #program: EngineProgram
   readonly #logger: Logger
-  readonly #runs = new Runs((request) => this.#process?.send({ type: 'generate', request }))
+  readonly #runs = new Runs((request) =>
+    this.#process?.send(
+      'task' in request ? { type: 'encode', request } : { type: 'generate', request },
+    ),
+  )
   readonly #adapters = new Adapters((version, folder) =>
     this.#process?.send({ type: 'adapter', version, folder }),
   )
@@ -124,7 +121,7 @@ export class Engine {
   }
 
   /** @returns what to call when nobody wants the answer any more; no event follows */
-  generate(request: GenerateRequest, listener: GenerateListener): () => void {
+  answer(request: EngineRequest, listener: AnswerListener): () => void {
     const refusal = this.#refusal(request)
     if (refusal) {
       listener({ type: 'error', error: refusal })
@@ -186,7 +183,7 @@ export class Engine {
     return this.#state === 'loading' || this.#state === 'restarting'
   }
 
-  #refusal({ id }: GenerateRequest): RuntimeFailure | null {
+  #refusal({ id }: EngineRequest): RuntimeFailure | null {
     const version = `Version '${this.version}'`
     if (this.#state === 'failed' && this.#failure?.code === 'version_unusable') return this.#failure
     if (this.#state === 'restarting' && this.#runs.size >= this.#settings.maxWaiting) {

@@ -10,11 +10,10 @@ import { Budget } from './budget.ts'
 import { Engine } from './engine.ts'
 import { findVersionFolder } from './version-folder.ts'
 import { Wants } from './wants.ts'
-import type { EngineSettings } from '../engine/messages.ts'
+import type { EngineRequest, EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
 import type {
   Fit,
-  GenerateRequest,
   HostStats,
   LoadRequest,
   RuntimeFailure,
@@ -23,7 +22,7 @@ import type {
 } from '../protocol.ts'
 import type { LoadListener } from './engine.ts'
 import type { EngineProgram } from './engine-process.ts'
-import type { GenerateListener } from './run.ts'
+import type { AnswerListener } from './run.ts'
 
 interface HostOptions {
   /** version folders are at `<data dir>/models/<name>/<version>` */
@@ -138,13 +137,13 @@ export class Host {
   }
 
   /** @returns what to call when nobody wants the answer any more; no event follows */
-  generate(request: GenerateRequest, listener: GenerateListener): () => void {
+  answer(request: EngineRequest, listener: AnswerListener): () => void {
     const { version } = request
     const engine = this.#engines.get(this.#bases.get(version) ?? version)
     if (this.#isDraining) {
       listener({ type: 'error', error: DRAINING })
     } else if (engine) {
-      return engine.generate(request, listener)
+      return engine.answer(request, listener)
     } else {
       const message = `Version '${version}' is not loaded. POST /versions/load loads it.`
       listener({ type: 'error', error: { code: 'version_not_loaded', message } })

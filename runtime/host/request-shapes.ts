@@ -5,12 +5,12 @@
 
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Pointer } from 'typebox/value'
 import type { TSchema } from 'typebox'
-import type { Validator } from 'typebox/compile'
 
-import { Refusal } from './refusal.ts'
+import { check } from './check.ts'
+import { createEncodeShape } from './encode-shapes.ts'
 import type {
+  EncodeRequest,
   GenerateRequest,
   LoadRequest,
   SamplingOptions,
@@ -21,13 +21,13 @@ import type {
 /** Bodies to requests. Each throws a Refusal that names the field at fault. */
 interface RequestShapes {
   toGenerateRequest(body: unknown): GenerateRequest
+  toEncodeRequest(body: unknown): EncodeRequest
   toLoadRequest(body: unknown): LoadRequest
   toWantRequest(body: unknown): WantRequest
   /** unload and fit */
   toVersion(body: unknown): VersionRequest
 }
 
-const GIVEN_MAX_CHARACTERS = 60
 const MAX_WANTED = 10_000
 /** what is wanted has to be said again; a longer silence than this is somebody who is gone */
 const MAX_WANTED_MS = 60 * 60_000
@@ -118,36 +118,9 @@ export function createRequestShapes(): RequestShapes {
           return check(kinds.tokens, body)
       }
     },
+    toEncodeRequest: createEncodeShape(),
     toLoadRequest: (body) => check(load, body),
     toWantRequest: (body) => check(want, body),
     toVersion: (body) => check(version, body),
   }
-}
-
-function check<T>(validator: Validator<{}, TSchema, T>, body: unknown): T {
-  if (validator.Check(body)) return body
-  const errors = validator.Errors(body)
-  // A field that is unknown or missing explains what else is wrong.
-  const error =
-    errors.find(({ keyword }) => keyword === 'additionalProperties' || keyword === 'required') ??
-    errors[0]
-  if (!error) throw new Error('A body that does not fit has no errors. This is a bug.')
-  const where = error.instancePath === '' ? 'The body' : `'${fieldName(error.instancePath)}'`
-  const given = JSON.stringify(Pointer.Get(body, error.instancePath)) ?? 'nothing'
-  const shortened =
-    given.length > GIVEN_MAX_CHARACTERS ? `${given.slice(0, GIVEN_MAX_CHARACTERS)}…` : given
-  throw new Refusal(400, `${where} ${error.message}${detail(error.params)}; given: ${shortened}.`)
-}
-
-/** `/prompt/messages/0/role` → `prompt.messages[0].role` */
-function fieldName(pointer: string): string {
-  return pointer
-    .slice(1)
-    .replace(/\/(\d+)(?=\/|$)/g, '[$1]')
-    .replaceAll('/', '.')
-}
-
-function detail(params: object): string {
-  if ('additionalProperties' in params) return ` (${String(params.additionalProperties)})`
-  return 'allowedValues' in params ? ` (${String(params.allowedValues)})` : ''
 }

@@ -2,20 +2,21 @@
 //
 // Knows: the events of one request. Does not know: processes, HTTP.
 
-import type { GenerateEvent, GenerateRequest, RuntimeFailure } from '../protocol.ts'
+import type { EngineEvent, EngineRequest } from '../engine/messages.ts'
+import type { RuntimeFailure } from '../protocol.ts'
 
-export type GenerateListener = (event: GenerateEvent) => void
+export type AnswerListener = (event: EngineEvent) => void
 
 export class Run {
-  readonly request: GenerateRequest
-  readonly #listener: GenerateListener
+  readonly request: EngineRequest
+  readonly #listener: AnswerListener
   #patience: NodeJS.Timeout | null = null
   /** engines that were given it */
   attempts = 0
   /** The engine has begun with it: from here on it can't be given to another as if nothing had been. */
   hasStarted = false
 
-  constructor(request: GenerateRequest, listener: GenerateListener) {
+  constructor(request: EngineRequest, listener: AnswerListener) {
     this.request = request
     this.#listener = listener
   }
@@ -26,10 +27,10 @@ export class Run {
   }
 
   /** @returns whether it was the last event */
-  tell(event: GenerateEvent): boolean {
+  tell(event: EngineEvent): boolean {
     if (event.type === 'started') this.hasStarted = true
     this.#listener(event)
-    return event.type === 'done' || event.type === 'error'
+    return event.type === 'done' || event.type === 'encoded' || event.type === 'error'
   }
 
   fail(failure: RuntimeFailure): void {

@@ -3,8 +3,9 @@
 // Knows: which of them wait, and what a lost process means for each. Does not know: processes, why one was lost.
 
 import { Run } from './run.ts'
-import type { GenerateEvent, GenerateRequest, RuntimeFailure } from '../protocol.ts'
-import type { GenerateListener } from './run.ts'
+import type { EngineEvent, EngineRequest } from '../engine/messages.ts'
+import type { RuntimeFailure } from '../protocol.ts'
+import type { AnswerListener } from './run.ts'
 
 // A restart takes seconds; a request that has waited this long is better answered than kept.
 const PATIENCE_MS = 30_000
@@ -13,10 +14,10 @@ const MAX_ATTEMPTS = 2
 
 export class Runs {
   readonly #runs = new Map<string, Run>()
-  readonly #give: (request: GenerateRequest) => void
+  readonly #give: (request: EngineRequest) => void
 
   /** @param give hands a request to the process */
-  constructor(give: (request: GenerateRequest) => void) {
+  constructor(give: (request: EngineRequest) => void) {
     this.#give = give
   }
 
@@ -29,7 +30,7 @@ export class Runs {
   }
 
   /** @param isReady give it now; else it waits until `giveAll`, for a time */
-  add(request: GenerateRequest, listener: GenerateListener, isReady: boolean): Run {
+  add(request: EngineRequest, listener: AnswerListener, isReady: boolean): Run {
     const run = new Run(request, listener)
     this.#runs.set(request.id, run)
     if (isReady) this.#hand(run)
@@ -46,7 +47,7 @@ export class Runs {
   }
 
   /** All requests' events of one step. Each answer is written after this loop, in one piece. */
-  deliver(events: [id: string, event: GenerateEvent][]): void {
+  deliver(events: [id: string, event: EngineEvent][]): void {
     for (const [id, event] of events) {
       const run = this.#runs.get(id)
       // A cancelled request's last events may have been on their way.

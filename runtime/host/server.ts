@@ -14,12 +14,13 @@ import { AnswerStream } from './answer-stream.ts'
 import { Refusal } from './refusal.ts'
 import { readJson } from './request-body.ts'
 import { createRequestShapes } from './request-shapes.ts'
-import type { ErrorBody, GenerateEvent, LoadEvent } from '../protocol.ts'
+import type { EngineEvent } from '../engine/messages.ts'
+import type { ErrorBody, LoadEvent } from '../protocol.ts'
 import type { Logger } from '../logger.ts'
 import type { Host } from './host.ts'
 
 interface RuntimeServerOptions {
-  host: Pick<Host, 'generate' | 'load' | 'unload' | 'want' | 'fit' | 'stats'>
+  host: Pick<Host, 'answer' | 'load' | 'unload' | 'want' | 'fit' | 'stats'>
   /** what callers have to send as bearer token; null lets everybody in who can connect */
   token: string | null
   logger: Logger
@@ -38,10 +39,7 @@ export function createRuntimeServer({ host, token, logger }: RuntimeServerOption
   const answers = new Set<AnswerStream>()
   const isAllowed = token === null ? () => true : bearerCheck(token)
 
-  function answer<T extends GenerateEvent | LoadEvent>(
-    response: ServerResponse,
-    source: Source<T>,
-  ) {
+  function answer<T extends EngineEvent | LoadEvent>(response: ServerResponse, source: Source<T>) {
     let stop: (() => void) | null = null
     let isAbandoned = false
     const stream = new AnswerStream(response, () => {
@@ -58,7 +56,11 @@ export function createRuntimeServer({ host, token, logger }: RuntimeServerOption
   const routes: Record<string, Handler> = {
     'POST /generate': async (request, response) => {
       const asked = shapes.toGenerateRequest(await readJson(request))
-      answer<GenerateEvent>(response, (listener) => host.generate(asked, listener))
+      answer<EngineEvent>(response, (listener) => host.answer(asked, listener))
+    },
+    'POST /encode': async (request, response) => {
+      const asked = shapes.toEncodeRequest(await readJson(request))
+      answer<EngineEvent>(response, (listener) => host.answer(asked, listener))
     },
     'POST /versions/load': async (request, response) => {
       const asked = shapes.toLoadRequest(await readJson(request))

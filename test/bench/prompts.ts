@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { decoderOf } from '../../models/manifest.ts'
 import type { StoredVersion } from '../../models/store.ts'
 import { loadText } from '../../runtime/engine/text/text.ts'
 
@@ -40,6 +41,6 @@ export class Prompts {
 
 /** The fixed text as token ids of a version's own tokenizer. */
 export async function readTextIds({ folder, manifest }: StoredVersion): Promise<number[]> {
-  const text = await loadText(folder, manifest, manifest.contextLength)
+  const text = await loadText(folder, decoderOf(manifest), manifest.contextLength)
   return text.encode({ kind: 'text', text: await readFile(TEXT_FILE, 'utf8') })
 }

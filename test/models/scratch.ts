@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-import type { ManifestDraft } from '../../models/manifest.ts'
+import type { DecoderDraft } from '../../models/manifest.ts'
 import type { ModelStore, StoredVersion } from '../../models/store.ts'
 
 export async function scratchFolder(t: TestContext): Promise<string> {
@@ -14,8 +14,9 @@ export async function scratchFolder(t: TestContext): Promise<string> {
   return folder
 }
 
-export function draftOf(model: string, changes: Partial<ManifestDraft> = {}): ManifestDraft {
+export function draftOf(model: string, changes: Partial<DecoderDraft> = {}): DecoderDraft {
   return {
+    kind: 'generate',
     format: 1,
     model,
     source: { kind: 'folder', reference: '/checkpoint', revision: null, sha256: 'a'.repeat(64) },
@@ -58,7 +59,7 @@ export function draftOf(model: string, changes: Partial<ManifestDraft> = {}): Ma
 export async function publishVersion(
   store: ModelStore,
   model: string,
-  changes: Partial<ManifestDraft> = {},
+  changes: Partial<DecoderDraft> = {},
 ): Promise<StoredVersion> {
   const staging = await store.createStaging(model)
   for (const name of ['model.onnx', 'model.onnx.data', 'tokenizer.json', 'tokenizer_config.json']) {

@@ -101,6 +101,25 @@ test('of everything in a repository only the checkpoint is picked', () => {
       documents: ['LICENSE'],
     },
   )
+  const sentences = [
+    'config.json',
+    'modules.json',
+    'tokenizer.json',
+    '1_Pooling/config.json',
+    '2_Dense/config.json',
+  ]
+  const graphs = ['onnx/model.onnx', 'onnx/model.onnx_data', 'onnx/model_int8.onnx']
+  const whole = [...sentences, ...graphs, 'model.safetensors']
+  const companions = ['1_Pooling/config.json', 'config.json', 'modules.json']
+  assert.deepEqual(pick(whole).files, [...companions, 'model.safetensors', 'tokenizer.json'].sort())
+  const exported = [...companions, 'onnx/model.onnx', 'onnx/model.onnx_data', 'tokenizer.json']
+  assert.deepEqual(pick(whole, 'onnx/model.onnx').files, exported)
+  assert.deepEqual(pick([...sentences, ...graphs]).files, exported)
+  assert.deepEqual(pick(whole, 'onnx/model_int8.onnx').files, [
+    ...companions,
+    'onnx/model_int8.onnx',
+    'tokenizer.json',
+  ])
   assert.deepEqual(pick(['a.gguf', 'README.md']).files, ['a.gguf'])
   assert.throws(
     () => pick(['a.gguf', 'b.gguf']),

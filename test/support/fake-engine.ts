@@ -79,6 +79,11 @@ class FakeEngine {
         this.#note('generate', message.request.id)
         void this.#answer(message.request)
         break
+      case 'encode': {
+        const error = { code: 'wrong_kind', message: 'It only pretends to generate.' } as const
+        this.#send({ type: 'events', events: [[message.request.id, { type: 'error', error }]] })
+        break
+      }
       case 'cancel':
         this.#note('cancel', message.id)
         this.#end(message.id)

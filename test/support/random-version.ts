@@ -37,6 +37,7 @@ export async function addRandomVersion(
   }
   await writeManifest(folder, {
     format: 1,
+    kind: 'generate',
     model: name,
     version: '1',
     created: '2026-01-01T00:00:00.000Z',

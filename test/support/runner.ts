@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 
-import type { Manifest, Precision } from '../../models/manifest.ts'
+import type { DecoderManifest, Precision } from '../../models/manifest.ts'
 import type { Checkpoint } from '../../runtime/checkpoint/checkpoint.ts'
 import { OnnxRunner } from '../../runtime/engine/onnx-runner.ts'
 import { writeDecoder } from '../../runtime/graph/export.ts'
@@ -31,7 +31,8 @@ export async function startRunnerIn(
 ): Promise<{ runner: OnnxRunner; folder: string }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'headrace-graph-'))
   const { parameters, ...graph } = await writeDecoder(checkpoint, folder, { precision, threads: 2 })
-  const manifest: Manifest = {
+  const manifest: DecoderManifest = {
+    kind: 'generate',
     format: 1,
     model: 'random',
     version: '1',

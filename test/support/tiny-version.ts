@@ -33,6 +33,7 @@ export async function addTinyVersion(
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizer.config))
   const { id } = await store.publish(folder, {
     format: MANIFEST_FORMAT,
+    kind: 'generate',
     model,
     source: { kind: 'folder', reference: 'memory', revision: null, sha256: '0'.repeat(64) },
     licence: null,

@@ -7,7 +7,7 @@ import path from 'node:path'
 
 import { Tokenizer } from '@huggingface/tokenizers'
 
-import type { Manifest } from '../../../models/manifest.ts'
+import type { DecoderManifest } from '../../../models/manifest.ts'
 import type { Prompt } from '../../protocol.ts'
 import { Refusal } from '../refusal.ts'
 import { Answer } from './answer.ts'
@@ -135,7 +135,7 @@ export class Text {
 /** Reads a version's tokenizer from its folder. */
 export async function loadText(
   folder: string,
-  manifest: Manifest,
+  manifest: DecoderManifest,
   contextTokens: number,
 ): Promise<Text> {
   const { file, configFile, bosTokenId, endTokenIds } = manifest.tokenizer

@@ -4,6 +4,7 @@
 // probability of the next one read from the whole row of logits. `greedy` is what a prompt is answered with where
 // nothing but the most likely token is ever taken.
 
+import { decoderOf } from '../../../models/manifest.ts'
 import type { StoredVersion } from '../../../models/store.ts'
 import { OnnxRunner } from '../../../runtime/engine/onnx-runner.ts'
 import { loadOrt } from '../../../runtime/ort/api.ts'
@@ -46,7 +47,7 @@ function measurePerplexity({
 }: ForwardAsk & { type: 'perplexity' }): Perplexity {
   const length = Math.floor(ids.length / WINDOWS)
   const options = { slots: WINDOWS, capacity: length, threads, maxPrefill: 1 }
-  const runner = new OnnxRunner(loadOrt(), version.folder, version.manifest, options)
+  const runner = new OnnxRunner(loadOrt(), version.folder, decoderOf(version.manifest), options)
   let surprise = 0
   let tokens = 0
   for (let position = 0; position < length - 1; position++) {
@@ -74,7 +75,7 @@ function answerGreedily({
 }: ForwardAsk & { type: 'greedy' }): Greedy {
   const longest = Math.max(...prompts.map((prompt) => prompt.length))
   const options = { slots: 1, capacity: longest + tokens, threads, maxPrefill: longest }
-  const runner = new OnnxRunner(loadOrt(), version.folder, version.manifest, options)
+  const runner = new OnnxRunner(loadOrt(), version.folder, decoderOf(version.manifest), options)
   const answers = prompts.map((prompt) => {
     runner.prefill(0, prompt, 0, 'logits')
     const logits = Buffer.from(Float32Array.from(runner.logits(0)).buffer).toString('base64')

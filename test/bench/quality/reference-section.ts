@@ -7,6 +7,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { decoderOf } from '../../../models/manifest.ts'
 import { openCheckpoint } from '../../../runtime/checkpoint/open.ts'
 import { loadText } from '../../../runtime/engine/text/text.ts'
 import type { Prompt } from '../../../runtime/protocol.ts'
@@ -65,7 +66,7 @@ export async function compareWithPyTorch(
   const theirs = await askPython(found.python, model, { threads, signal })
   progress('reference: fp32 graph and engine')
   const { folder, manifest } = version
-  const text = await loadText(folder, manifest, manifest.contextLength)
+  const text = await loadText(folder, decoderOf(manifest), manifest.contextLength)
   const promptIds = PROMPTS.map((prompt) => text.encode(prompt))
   const ask = { type: 'greedy' as const, version, threads, prompts: promptIds, tokens: TOKENS }
   const { answers: ours } = await compute<'greedy'>(ask, signal)

@@ -6,9 +6,9 @@
 import { fileURLToPath } from 'node:url'
 
 import type { StoredVersion } from '../../../models/store.ts'
-import type { EngineMessage } from '../../../runtime/engine/messages.ts'
+import type { EngineEvent, EngineMessage } from '../../../runtime/engine/messages.ts'
 import { EngineProcess } from '../../../runtime/host/engine-process.ts'
-import type { GenerateEvent, GenerateRequest } from '../../../runtime/protocol.ts'
+import type { GenerateRequest } from '../../../runtime/protocol.ts'
 import { resolveSettings } from '../../../runtime/settings.ts'
 import { cleanEnvironment } from '../environment.ts'
 import { DATA_DIR } from '../folders.ts'
@@ -54,7 +54,7 @@ export class BenchEngine implements AsyncDisposable {
     // Nobody may be waiting when it ends.
     this.#gone.promise.catch(() => {})
     this.#ready.promise.catch(() => {})
-    const { hangMs, slots, contextTokens, kvBudgetBytes, prefillChunk, maxWaiting } =
+    const { hangMs, slots, contextTokens, kvBudgetBytes, prefillChunk, batchTokens, maxWaiting } =
       resolveSettings({
         dataDir: DATA_DIR,
         address: 'http://127.0.0.1:0',
@@ -71,6 +71,7 @@ export class BenchEngine implements AsyncDisposable {
         contextTokens,
         kvBudgetBytes,
         prefillChunk,
+        batchTokens,
         maxWaiting,
       },
       { onMessage: (message) => this.#onMessage(message), onEnd: (why) => this.#onEnd(why) },
@@ -143,7 +144,7 @@ export class BenchEngine implements AsyncDisposable {
     for (const [id, event] of message.events) this.#onEvent(id, event, nowMs)
   }
 
-  #onEvent(id: string, event: GenerateEvent, nowMs: number): void {
+  #onEvent(id: string, event: EngineEvent, nowMs: number): void {
     const running = this.#running.get(id)
     if (!running) return
     const { answer } = running
@@ -161,6 +162,9 @@ export class BenchEngine implements AsyncDisposable {
         answer.completionTokens = event.usage.completionTokens
         this.#running.delete(id)
         running.resolve({ ...answer, text: running.text })
+        break
+      case 'encoded':
+        this.#gone.reject(new Error(`${this.version.id} answered what it was not asked`))
         break
       case 'error':
         this.#gone.reject(new Error(`${this.version.id} refused a request: ${event.error.message}`))

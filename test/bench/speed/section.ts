@@ -65,7 +65,7 @@ export async function measureSpeed(
     progress(`speed: loading ${precision}`)
     const engine = processes.use(await BenchEngine.start(version, threads, signal))
     const loadedBytes = await engine.residentBytes()
-    const weightBytes = version.manifest.files[version.manifest.graph.dataFile]?.bytes ?? 0
+    const weightBytes = version.manifest.files[version.manifest.graph.dataFile ?? '']?.bytes ?? 0
     const { loadMs } = engine
     const loading = { precision, loadMs, loadedBytes, afterRunBytes: null, weightBytes }
     engines.push({ engine, loading })

@@ -7,19 +7,17 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'node:test'
 
 import type {
+  EngineEvent,
   EngineMessage,
   EngineOwnStats,
   EngineSettings,
   HostMessage,
 } from '../../../runtime/engine/messages.ts'
-import type {
-  GenerateEvent,
-  GenerateRequest,
-  LoadEvent,
-  RuntimeFailure,
-} from '../../../runtime/protocol.ts'
+import type { GenerateRequest, LoadEvent, RuntimeFailure } from '../../../runtime/protocol.ts'
 
 const ENTRY = fileURLToPath(new URL('../../../runtime/engine/main.ts', import.meta.url))
+
+const ENDS = new Set<EngineEvent['type']>(['done', 'encoded', 'error'])
 
 export class EngineProcess {
   readonly child: ChildProcess
@@ -27,7 +25,7 @@ export class EngineProcess {
   /** what became of each adapter */
   readonly adapters = new Map<string, RuntimeFailure | null>()
   stderr = ''
-  readonly #events = new Map<string, GenerateEvent[]>()
+  readonly #events = new Map<string, EngineEvent[]>()
   readonly #ended: Promise<unknown[]>
   #wake = Promise.withResolvers<void>()
   #stats: EngineOwnStats | null = null
@@ -41,6 +39,7 @@ export class EngineProcess {
       contextTokens: null,
       kvBudgetBytes: 2 ** 30,
       prefillChunk: 64,
+      batchTokens: 256,
       maxWaiting: 64,
       ...settings,
     }
@@ -79,8 +78,8 @@ export class EngineProcess {
   }
 
   /** @returns the answer's text and last event */
-  async answer(id: string): Promise<{ text: string; last: GenerateEvent }> {
-    const lastOf = () => this.events(id).find(({ type }) => type === 'done' || type === 'error')
+  async answer(id: string): Promise<{ text: string; last: EngineEvent }> {
+    const lastOf = () => this.events(id).find(({ type }) => ENDS.has(type))
     await this.until(`${id} was answered`, () => lastOf() !== undefined)
     const text = this.events(id).map((event) => (event.type === 'delta' ? event.text : ''))
     return { text: text.join(''), last: lastOf()! }
@@ -93,7 +92,7 @@ export class EngineProcess {
     return this.#stats!
   }
 
-  events(id: string): GenerateEvent[] {
+  events(id: string): EngineEvent[] {
     return this.#events.get(id) ?? []
   }
 

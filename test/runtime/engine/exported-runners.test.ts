@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import type { Manifest, ManifestDraft } from '../../../models/manifest.ts'
+import type { DecoderDraft, DecoderManifest } from '../../../models/manifest.ts'
 import type { Checkpoint } from '../../../runtime/checkpoint/checkpoint.ts'
 import { openRunner } from '../../../runtime/engine/open-runner.ts'
 import type { Runner } from '../../../runtime/engine/runner.ts'
@@ -21,7 +21,7 @@ import { startRunner } from '../../support/runner.ts'
 
 const SIZE = { slots: 8, capacity: 128, maxPrefill: 64, threads: 2 }
 
-async function importFrom(t: TestContext, path: string): Promise<[string, ManifestDraft]> {
+async function importFrom(t: TestContext, path: string): Promise<[string, DecoderDraft]> {
   const folder = await makeFolder(t, 'version')
   const draft = await importVersion({
     path,
@@ -32,6 +32,7 @@ async function importFrom(t: TestContext, path: string): Promise<[string, Manife
     licence: null,
     threads: 2,
   })
+  if (draft.kind !== 'generate') throw new Error('an encoder')
   return [folder, draft]
 }
 
@@ -40,13 +41,13 @@ async function startExported(
   checkpoint: Checkpoint,
   style: ExportStyle,
   companions: 'transformers' | 'genai' = 'transformers',
-): Promise<{ runner: Runner; draft: ManifestDraft }> {
+): Promise<{ runner: Runner; draft: DecoderDraft }> {
   const origin = await makeFolder(t, 'export')
   await writeExportedDecoder(origin, checkpoint, style)
   await writeCompanions(origin, checkpoint, companions, style.file)
   const [folder, draft] = await importFrom(t, join(origin, style.file ?? 'model.onnx'))
   await rm(origin, { recursive: true })
-  const manifest: Manifest = { ...draft, version: '1', created: '', files: {} }
+  const manifest: DecoderManifest = { ...draft, version: '1', created: '', files: {} }
   const runner = openRunner(loadOrt(), folder, manifest, SIZE)
   t.after(() => runner.close())
   return { runner, draft }
