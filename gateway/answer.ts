@@ -17,6 +17,7 @@ import { lookUp } from './look-up.ts'
 import { reserve } from './reserve.ts'
 import { chosenFor } from './routing/chosen-for.ts'
 import { findRoute } from './routing/find-route.ts'
+import { requireKind } from './routing/model-kind.ts'
 import { PULSE_MS, Pulse } from './pulse.ts'
 import { stickyKeyOf } from './sticky-key.ts'
 import { targetHeaders } from './target-headers.ts'
@@ -65,6 +66,7 @@ export async function answer(
   if (!exchange || !caller) throw new Error('A route that answers knows no caller. This is a bug.')
 
   const found = await findRoute(deps.routes, asked.model, (model) => mayAsk(caller, model))
+  requireKind(found, 'generate')
   const question: Question = { ...asked.question, id: exchange.id, isStreamed: asked.isStreamed }
   const stickyKey = stickyKeyOf(request, found, question)
   const route = chosenFor(found, stickyKey)

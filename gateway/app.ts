@@ -40,6 +40,7 @@ import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { adminScoreRoutes } from './routes/admin-scores.ts'
 import { chatRoutes } from './routes/chat.ts'
+import { classifyRoutes } from './routes/classify.ts'
 import { completionRoutes } from './routes/completions.ts'
 import { declaredRoutes } from './routes/declared.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
@@ -51,6 +52,7 @@ import { messageRoutes } from './routes/messages.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
 import { passThroughRoutes } from './routes/pass-through.ts'
+import { rerankRoutes } from './routes/rerank.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { storedCompletionRoutes } from './routes/stored-completions.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
@@ -236,6 +238,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     completionRoutes(answers, answerDeps)
     responseRoutes(answers, { ...answerDeps, responses, privacy, now })
     embeddingRoutes(answers, { router, routes, limits })
+    rerankRoutes(answers, { router, routes, limits })
+    classifyRoutes(answers, { router, routes, limits })
     passThroughRoutes(answers, {
       routes,
       limits,

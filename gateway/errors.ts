@@ -57,6 +57,7 @@ const ERRORS = {
   invalid_request: refused(400),
   context_length_exceeded: refused(400),
   model_not_found: refused(404),
+  unsupported_model: refused(400),
   // responses that are kept
   response_not_found: refused(404),
   // 400 as at OpenAI, whose clients look for this code to begin anew
@@ -202,6 +203,7 @@ const RUNTIME_CODES: Record<RuntimeErrorCode, ErrorCode> = {
   insufficient_memory: 'insufficient_memory',
   draining: 'draining',
   invalid_request: 'invalid_request',
+  wrong_kind: 'unsupported_model',
   runtime_unreachable: 'runtime_unreachable',
   internal: 'internal_error',
 }
@@ -229,8 +231,11 @@ export function fromRuntimeFailure(
 ): GatewayError {
   const code = RUNTIME_CODES[failure.code]
   const message = TOLD_INSTEAD[code] ?? failure.message
-  return code === 'context_length_exceeded'
-    ? new GatewayError(code, message, { cause, param: promptParam })
+  if (code === 'context_length_exceeded') {
+    return new GatewayError(code, message, { cause, param: promptParam })
+  }
+  return code === 'unsupported_model'
+    ? new GatewayError(code, message, { cause, param: 'model' })
     : new GatewayError(code, message, { cause })
 }
 

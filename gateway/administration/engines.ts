@@ -131,7 +131,9 @@ async function findVersion(versions: VersionNames, name: string) {
 /** In the runtime's own words, which are for operators. */
 function told(error: unknown): unknown {
   if (!(error instanceof RuntimeError)) return error
-  const code = error.code === 'internal' ? 'internal_error' : error.code
+  // A load is of no kind, so that it is never the wrong one.
+  const isOurs = error.code === 'internal' || error.code === 'wrong_kind'
+  const code = isOurs ? 'internal_error' : error.code
   return new GatewayError(code, error.message, { cause: error })
 }
 

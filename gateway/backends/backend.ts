@@ -10,7 +10,13 @@
 import type { Readable } from 'node:stream'
 
 import type { Message, ResponseFormat, Tool, ToolChoice } from '../conversation.ts'
-import type { SamplingOptions, Timings, TokenLogprob, Usage } from '../../runtime/protocol.ts'
+import type {
+  Entity,
+  SamplingOptions,
+  Timings,
+  TokenLogprob,
+  Usage,
+} from '../../runtime/protocol.ts'
 
 /** What all questions have in common. */
 interface Generation {
@@ -119,6 +125,10 @@ export interface Backend {
   countTokens?(chat: Chat, asking: Asking): Promise<number>
   /** absent where it can't */
   embed?(question: EmbeddingQuestion, asking: Asking): Promise<Embeddings>
+  /** absent where it can't */
+  rerank?(question: RerankQuestion, asking: Asking): Promise<Ranking>
+  /** absent where it can't */
+  classify?(question: ClassifyQuestion, asking: Asking): Promise<Classification>
   /**
    * A request of OpenAI's dialect as it came; absent where it can't.
    *
@@ -164,3 +174,33 @@ export interface Embeddings {
   promptTokens: number
   isEstimated?: boolean
 }
+
+/** Documents to be put in the order in which they answer a query. */
+export interface RerankQuestion {
+  id: string
+  query: string
+  documents: string[]
+  user?: string
+  extra: Record<string, unknown>
+}
+
+export interface Ranking {
+  /** one for each document, in order of the documents; more is better */
+  scores: number[]
+  promptTokens: number
+  isEstimated?: boolean
+}
+
+/** Texts, or pairs of them, that are to be labelled, or searched for names of things. */
+export interface ClassifyQuestion {
+  id: string
+  inputs: (string | { text: string; pair: string })[]
+  user?: string
+  extra: Record<string, unknown>
+}
+
+/** One entry for each input, in order. */
+export type Classification = { promptTokens: number; isEstimated?: boolean } & (
+  | { kind: 'labels'; labels: { label: string; score: number }[][] }
+  | { kind: 'entities'; entities: Entity[][] }
+)

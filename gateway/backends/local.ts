@@ -8,11 +8,24 @@
 
 import { fromRuntimeFailure, GatewayError, internalError } from '../errors.ts'
 import { RuntimeError } from '../../runtime/client.ts'
+import { classificationOf, embeddingsOf, encodeRequestOf, rankingOf } from './local-encoding.ts'
+import type { EncodeAsk } from './local-encoding.ts'
 import { LocalLoads } from './local-loads.ts'
 import { localPrompts } from './local-question.ts'
 import { merge } from './merge.ts'
-import type { AnswerEvent, Asking, Backend, Question } from './backend.ts'
-import type { Runtime } from '../../runtime/client.ts'
+import type {
+  AnswerEvent,
+  Asking,
+  Backend,
+  Classification,
+  ClassifyQuestion,
+  EmbeddingQuestion,
+  Embeddings,
+  Question,
+  Ranking,
+  RerankQuestion,
+} from './backend.ts'
+import type { Encoded, Runtime } from '../../runtime/client.ts'
 import type {
   GenerateEvent,
   GenerateRequest,
@@ -25,7 +38,7 @@ import type {
 type EngineEvent = Exclude<GenerateEvent, { type: 'error' }>
 
 export interface LocalBackendOptions {
-  runtime: Pick<Runtime, 'generate' | 'load'>
+  runtime: Pick<Runtime, 'generate' | 'encode' | 'load'>
   /** how long a request waits for its version to be loaded before it is told to come back */
   loadWaitMs: number
 }
@@ -47,11 +60,34 @@ export class LocalBackend implements Backend {
         ? this.#answerOne(only, signal)
         : this.#answerSeveral(requests, question.choices, signal)
     } catch (error) {
-      if (signal.aborted || error instanceof GatewayError) throw error
-      if (error instanceof RuntimeError) {
-        throw fromRuntimeFailure(error.failure, question.promptParam, error)
-      }
-      throw internalError(error)
+      throw told(error, question.promptParam, signal)
+    }
+  }
+
+  async embed(question: EmbeddingQuestion, asking: Asking): Promise<Embeddings> {
+    return embeddingsOf(await this.#encode({ task: 'embed', question }, 'input', asking))
+  }
+
+  async rerank(question: RerankQuestion, asking: Asking): Promise<Ranking> {
+    return rankingOf(await this.#encode({ task: 'rerank', question }, 'documents', asking))
+  }
+
+  async classify(question: ClassifyQuestion, asking: Asking): Promise<Classification> {
+    return classificationOf(await this.#encode({ task: 'classify', question }, 'input', asking))
+  }
+
+  async #encode(ask: EncodeAsk, promptParam: string, asking: Asking): Promise<Encoded> {
+    const { version, signal } = asking
+    const request = encodeRequestOf(ask, version)
+    try {
+      return await this.#runtime.encode(request, signal).catch(async (error: unknown) => {
+        const isMissing = error instanceof RuntimeError && error.code === 'version_not_loaded'
+        if (!isMissing) throw error
+        await this.#loads.load(version, signal)
+        return this.#runtime.encode(request, signal)
+      })
+    } catch (error) {
+      throw told(error, promptParam, signal)
     }
   }
 
@@ -119,6 +155,13 @@ export class LocalBackend implements Backend {
       yield* this.#runtime.generate(request, signal)
     }
   }
+}
+
+/** What went wrong, as clients may be told it. */
+function told(error: unknown, promptParam: string, signal: AbortSignal): unknown {
+  if (signal.aborted || error instanceof GatewayError) return error
+  if (error instanceof RuntimeError) return fromRuntimeFailure(error.failure, promptParam, error)
+  return internalError(error)
 }
 
 /** One for each choice: `p * choices + c` is the c-th answer to the p-th prompt. */

@@ -2,12 +2,14 @@
 //
 // Checklist for another kind of version: a kind here, its target in gateway/routing/deployed-routes.ts.
 
-import type { Price } from '../routing/route.ts'
+import type { ModelKind, Price } from '../routing/route.ts'
 import type { ModelStore } from '../../models/store.ts'
 
 type DeployableVersion =
   | {
       kind: 'local'
+      /** what its model does; absent: nobody told */
+      task?: ModelKind
       /** of its data, which an engine has to hold */
       bytes: number
       /** ISO 8601 */
@@ -39,9 +41,9 @@ export function storedVersions(store: ModelStore): VersionSource {
     async find(id) {
       const version = id.includes('@') ? await store.resolve(id) : null
       if (!version) return null
-      const { files, created } = version.manifest
+      const { files, created, kind } = version.manifest
       const bytes = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0)
-      return { kind: 'local', bytes, created }
+      return { kind: 'local', task: kind, bytes, created }
     },
     listModels: () => store.listModels(),
     newestOf: async (model) => (await store.resolve(model))?.id ?? null,

@@ -7,7 +7,13 @@
 //
 // Knows: questions. Does not know: tokenizers, limits.
 
-import type { EmbeddingQuestion, Question, TextPrompt } from '../backends/backend.ts'
+import type {
+  ClassifyQuestion,
+  EmbeddingQuestion,
+  Question,
+  RerankQuestion,
+  TextPrompt,
+} from '../backends/backend.ts'
 import type { Message, Part, Source } from '../conversation.ts'
 import type { Route } from '../routing/route.ts'
 import type { Need } from './claim.ts'
@@ -38,9 +44,26 @@ export function needOf(question: Question, { model, targets }: Route): Need {
   }
 }
 
-export function needOfEmbedding({ inputs }: EmbeddingQuestion, { model, targets }: Route): Need {
-  const price = targets[0]?.price ?? null
-  return { model, promptTokens: () => sum(inputs, ofPrompt), maxTokens: 0, price }
+export function needOfEmbedding({ inputs }: EmbeddingQuestion, route: Route): Need {
+  return needOfPrompt(() => sum(inputs, ofPrompt), route)
+}
+
+/** The query is read with each of the documents. */
+export function needOfRerank({ query, documents }: RerankQuestion, route: Route): Need {
+  const read = () => documents.length * estimateText(query) + sum(documents, estimateText)
+  return needOfPrompt(read, route)
+}
+
+export function needOfClassify({ inputs }: ClassifyQuestion, route: Route): Need {
+  const read = () =>
+    sum(inputs, (input) =>
+      typeof input === 'string' ? estimateText(input) : estimateText(input.text + input.pair),
+    )
+  return needOfPrompt(read, route)
+}
+
+function needOfPrompt(promptTokens: () => number, { model, targets }: Route): Need {
+  return { model, promptTokens, maxTokens: 0, price: targets[0]?.price ?? null }
 }
 
 export function estimateText(text: string): number {

@@ -29,12 +29,12 @@ const TAGS = 'x-headrace-tags'
 /** @returns null where the body is no JSON object: files and forms are never logged */
 export function readAsked({ body, headers }: FastifyRequest): Asked | null {
   if (!isJsonObject(body)) return null
-  const { model, messages, prompt, input, ...parameters } = body
+  const { model, messages, prompt, input, query, documents, ...parameters } = body
   const { user, safety_identifier: identifier, metadata } = parameters
   const pairs = isJsonObject(metadata) ? metadata : {}
   return {
     requestedModel: nameOf(model),
-    prompt: messages ?? prompt ?? input ?? null,
+    prompt: messages ?? prompt ?? input ?? searched(query, documents),
     parameters,
     streamed: parameters['stream'] === true,
     // `metadata.user_id` is Anthropic's.
@@ -43,6 +43,11 @@ export function readAsked({ body, headers }: FastifyRequest): Asked | null {
     tags: tagsOf(textOf(headers[TAGS])),
     metadata: areTexts(pairs) ? pairs : null,
   }
+}
+
+/** A query and what it is held against. */
+function searched(query: unknown, documents: unknown): unknown {
+  return query === undefined && documents === undefined ? null : { query, documents }
 }
 
 /** Node reads headers as Latin-1, and clients that send more than ASCII in them send UTF-8. */

@@ -7,8 +7,9 @@
 
 import { RuntimeError } from '../../runtime/client.ts'
 import { place, roomiest } from './placement.ts'
-import type { Runtime } from '../../runtime/client.ts'
+import type { Encoded, Runtime } from '../../runtime/client.ts'
 import type {
+  EncodeRequest,
   Fit,
   GenerateRequest,
   HostMemory,
@@ -71,6 +72,24 @@ export class Fleet implements Runtime {
       } catch (error) {
         if (hasAnswered) host.noticeFailure(request.version, error)
         if (hasAnswered || signal.aborted) throw error
+        failures.push(passable(host, request.version, error))
+      } finally {
+        host.open--
+      }
+    }
+    throw mostTelling(failures)
+  }
+
+  async encode(request: EncodeRequest, signal: AbortSignal): Promise<Encoded> {
+    const failures: RuntimeError[] = []
+    for (const host of this.#inOrder(request.version)) {
+      host.open++
+      try {
+        const encoded = await host.runtime.encode(request, signal)
+        host.learn(request.version, true)
+        return encoded
+      } catch (error) {
+        if (signal.aborted) throw error
         failures.push(passable(host, request.version, error))
       } finally {
         host.open--

@@ -134,6 +134,7 @@ export class DeployedRoutes implements Routes {
     return {
       version: id,
       upstream: isLocal ? 'local' : found.upstream,
+      ...(isLocal && found.task && { kind: found.task }),
       asks: isLocal ? id : found.asks,
       backend,
       weight,

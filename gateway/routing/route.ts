@@ -3,6 +3,10 @@
 // Knows: words. Does not know: where routes are declared (file, tables, store), how a target answers.
 
 import type { AnswerEvent, Backend } from '../backends/backend.ts'
+import type { EncoderKind } from '../../models/encoder.ts'
+
+/** `generate`: texts; the others read texts and say something of them */
+export type ModelKind = 'generate' | EncoderKind
 
 /** US dollars */
 export interface Price {
@@ -36,6 +40,8 @@ export interface Target {
   version: string
   /** name of the upstream, or `local` */
   upstream: string
+  /** what its model does; absent: nobody told, which only asking it can say */
+  kind?: ModelKind
   /** what the backend is asked for: a local version's full id, or the model's name at the upstream */
   asks: string
   backend: Backend

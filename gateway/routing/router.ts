@@ -11,7 +11,7 @@ import { Course } from './course.ts'
 import { BREAKER_OPEN } from './route.ts'
 import { TargetHealths } from './target-health.ts'
 import { TimeLimits } from './time-limits.ts'
-import type { EmbeddingQuestion, Embeddings, Question } from '../backends/backend.ts'
+import type { Asking, Backend, Question } from '../backends/backend.ts'
 import type { Attempt, Route, RoutedEvent, Target } from './route.ts'
 
 export interface RouteOptions {
@@ -80,27 +80,32 @@ export class Router {
     }
   }
 
-  /** @returns vectors, and the target that made them */
-  async embed(
+  /**
+   * For answers that come whole.
+   * @param ask of a target's backend; null where that can't do it
+   * @returns the answer, and the target that gave it
+   */
+  async askWhole<Answer>(
     route: Route,
-    question: EmbeddingQuestion,
+    ask: (backend: Backend, asking: Asking) => Promise<Answer> | null,
     options: RouteOptions,
-  ): Promise<Embeddings & { target: Target }> {
+  ): Promise<{ answer: Answer; target: Target }> {
     const course = this.#course(route, options)
     for (;;) {
       const target = await course.next()
       const attempt = this.#attempt(target, options, false)
       try {
         const { backend, asks } = target
-        if (!backend.embed) throw cantEmbed(route)
-        const embeddings = await backend.embed(question, {
+        const asked = ask(backend, {
           version: asks,
           signal: attempt.signal,
           headers: attempt.headers,
         })
+        if (!asked) throw cantAnswer(route)
+        const answer = await asked
         attempt.progressed()
         attempt.ended()
-        return { ...embeddings, target }
+        return { answer, target }
       } catch (error) {
         attempt.failed(error)
         course.failed(target, error)
@@ -213,10 +218,10 @@ function isAskedFor(error: unknown): boolean {
   )
 }
 
-function cantEmbed({ model }: Route): GatewayError {
+function cantAnswer({ model }: Route): GatewayError {
   return new GatewayError(
-    'unsupported_parameter',
-    `The model '${model}' answers in text; it makes no embeddings.`,
+    'unsupported_model',
+    `The model '${model}' has no answers of this kind: it makes texts.`,
     { param: 'model' },
   )
 }

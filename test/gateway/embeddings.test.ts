@@ -146,7 +146,7 @@ test('a model that makes none says so, and what is wrong with a body is named', 
     ),
   )
   for (const [body, status, param, code] of [
-    [{ model: 'deaf', input: 'a' }, 400, 'model', 'unsupported_parameter'],
+    [{ model: 'deaf', input: 'a' }, 400, 'model', 'unsupported_model'],
     [{ model: 'none', input: 'a' }, 404, 'model', 'model_not_found'],
     [{ model: FAR_MODEL }, 400, 'input', 'missing_required_parameter'],
     [{ model: FAR_MODEL, input: '' }, 400, 'input', 'invalid_value'],

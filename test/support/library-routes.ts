@@ -1,6 +1,7 @@
 // Routes to versions that a test names, without a ledger: each model is answered by its newest.
 
 import { DeployedRoutes } from '../../gateway/routing/deployed-routes.ts'
+import type { ModelKind } from '../../gateway/routing/route.ts'
 import type { Backend } from '../../gateway/backends/backend.ts'
 
 export interface NamedVersion {
@@ -8,6 +9,8 @@ export interface NamedVersion {
   id: string
   /** ISO 8601 */
   created: string
+  /** absent: nobody told */
+  task?: ModelKind
 }
 
 /** @param versions oldest first */
@@ -19,7 +22,8 @@ export function libraryRoutes(versions: readonly NamedVersion[], local: Backend)
     versions: {
       async find(id) {
         const version = versions.find((version) => version.id === id)
-        return version ? { kind: 'local', bytes: 0, created: version.created } : null
+        if (!version) return null
+        return { kind: 'local', task: version.task, bytes: 0, created: version.created }
       },
       listModels: async () => [...new Set(versions.map(modelOf))],
       newestOf: async (model) => newestOf(model),

@@ -4,8 +4,9 @@
 // RuntimeError), so that what is seen of the gateway here is what a real engine would make it do.
 
 import { RuntimeError } from '../../runtime/client.ts'
-import type { Runtime } from '../../runtime/client.ts'
+import type { Encoded, Runtime } from '../../runtime/client.ts'
 import type {
+  EncodeRequest,
   EngineStats,
   Fit,
   GenerateEvent,
@@ -25,6 +26,10 @@ export const WORDS = ['Hello', ' there', ', how', ' are', ' you?']
 export class ScriptedRuntime implements Runtime {
   /** what the next requests get */
   script: Script = (request) => answerWith(WORDS, request)
+  /** what the next requests to read texts get */
+  encodeScript: (request: EncodeRequest, signal: AbortSignal) => Promise<Encoded> = () =>
+    Promise.reject(failure('wrong_kind', "This version is of the kind 'generate'."))
+  readonly encodeRequests: EncodeRequest[] = []
   /** all requests so far */
   readonly requests: GenerateRequest[] = []
   /** ids of requests that were cancelled */
@@ -63,6 +68,15 @@ export class ScriptedRuntime implements Runtime {
     } finally {
       if (!isWhole) this.cancelled.push(request.id)
     }
+  }
+
+  async encode(request: EncodeRequest, signal: AbortSignal): Promise<Encoded> {
+    this.encodeRequests.push(request)
+    signal.throwIfAborted()
+    if (!this.loaded.has(request.version)) {
+      throw failure('version_not_loaded', `${request.version} is not loaded.`)
+    }
+    return this.encodeScript(request, signal)
   }
 
   async load(version: string): Promise<void> {

@@ -14,6 +14,7 @@ import { completionBody } from './openai/completion-body.ts'
 import { embeddingBody, readEmbeddings } from './openai/embeddings.ts'
 import { pass } from './openai/pass.ts'
 import { refusalOf, refusalWithin } from './openai/refusal.ts'
+import { readRanking, rerankBody } from './openai/rerank.ts'
 import type {
   AnswerEvent,
   Asking,
@@ -23,6 +24,8 @@ import type {
   PassedAnswer,
   PassedRequest,
   Question,
+  Ranking,
+  RerankQuestion,
 } from '../backend.ts'
 import type { Address, AzureOptions } from './openai/address.ts'
 import type { WireOptions } from './openai/generation-body.ts'
@@ -122,6 +125,20 @@ export class OpenAIUpstream implements Backend {
       const response = await this.#http.post(path, body, { signal, headers })
       if (response.status !== 200) throw await refusalOf(response, this.#http, 'input')
       return readEmbeddings(await response.json(), question, (what, text) =>
+        response.malformed(what, text),
+      )
+    } catch (error) {
+      throw asThrown(error, signal)
+    }
+  }
+
+  async rerank(question: RerankQuestion, { version, signal }: Asking): Promise<Ranking> {
+    const path = this.#address.pathOf('/rerank', version)
+    const body = rerankBody(question, version)
+    try {
+      const response = await this.#http.post(path, body, { signal })
+      if (response.status !== 200) throw await refusalOf(response, this.#http, 'documents')
+      return readRanking(await response.json(), question, (what, text) =>
         response.malformed(what, text),
       )
     } catch (error) {
