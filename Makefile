@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof clean
+.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,9 @@ bench: $(INSTALLED) ## measure speed, memory and quality
 
 bench-gateway: $(INSTALLED) ## measure what the gateway costs, beside others
 	@$(NODE) test/bench/overhead/main.ts $(ARGS)
+
+bench-embeddings: $(INSTALLED) ## measure how fast texts become vectors, beside transformers.js
+	@$(NODE) test/bench/embeddings/main.ts $(ARGS)
 
 bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 	@$(NODE) test/bench/log/main.ts $(ARGS)

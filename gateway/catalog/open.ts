@@ -64,5 +64,6 @@ function refuseUnready(pool: Pool): Gate {
         { param: 'version' },
       )
     }
+    return null
   }
 }
