@@ -64,6 +64,7 @@ interface Contestant {
   name: string
   load: ContestantAsk
   bestMs: number
+  leastProcessorMs: number
   vectors: Float32Array
 }
 
@@ -88,12 +89,14 @@ async function bench(): Promise<void> {
       batchTokens: Number(values['batch-tokens']),
     },
     bestMs: Infinity,
+    leastProcessorMs: Infinity,
     vectors: new Float32Array(),
   })
   const theirs = (batch: number): Contestant => ({
     name: `${RELEASE}, batches of ${batch}`,
     load: { type: 'load transformers.js', models, name: MODEL, threads, batch },
     bestMs: Infinity,
+    leastProcessorMs: Infinity,
     vectors: new Float32Array(),
   })
   const fp32 = await headrace('fp32')
@@ -108,16 +111,26 @@ async function bench(): Promise<void> {
     `- Machine: ${cpu?.model ?? 'unknown'}, ${cpus().length} cores; load ${loadavg()[0]?.toFixed(1)}.`,
   )
   print(`- ${MODEL}, ${texts.length} texts, ${tokens} tokens, ${threads} threads each.\n`)
-  const rows = contestants.map(({ name, bestMs, vectors }) => [
+  const rows = contestants.map(({ name, bestMs, leastProcessorMs, vectors }) => [
     name,
     (texts.length / (bestMs / 1000)).toFixed(0),
     (tokens / (bestMs / 1000)).toFixed(0),
+    (leastProcessorMs / texts.length).toFixed(1),
     (batched.bestMs / bestMs).toFixed(2),
     (alone.bestMs / bestMs).toFixed(2),
     cosines(vectors, alone.vectors, texts.length).mean.toFixed(5),
     cosines(vectors, alone.vectors, texts.length).least.toFixed(5),
   ])
-  const head = ['', 'texts/s', 'tokens/s', '× batched', '× one by one', 'cosine', 'least']
+  const head = [
+    '',
+    'texts/s',
+    'tokens/s',
+    'CPU ms/text',
+    '× batched',
+    '× one by one',
+    'cosine',
+    'least',
+  ]
   print(`${table(head, rows)}\n`)
   print(barsTable(await judge({ fp32, int8, alone, batched }, folder, texts)))
 }
@@ -181,6 +194,7 @@ async function race(
       progress(`round ${round + 1}: ${contestant.name}`)
       const answer = await workers[index]!.ask({ type: 'run', texts })
       contestant.bestMs = Math.min(contestant.bestMs, answer.ms)
+      contestant.leastProcessorMs = Math.min(contestant.leastProcessorMs, answer.processorMs)
       const bytes = Uint8Array.from(Buffer.from(answer.vectors, 'base64'))
       contestant.vectors = new Float32Array(bytes.buffer)
       tokens = Math.max(tokens, answer.tokens)
