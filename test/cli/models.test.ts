@@ -87,6 +87,7 @@ test('an imported model is listed, shown and as its manifest says', async () => 
   assert.equal(manifest.precision, 'int4')
   assert.equal(manifest.source.kind, 'bundled')
   assert.deepEqual(Object.keys(manifest.files), [
+    'model.adapters.onnx',
     'model.onnx',
     'model.onnx.data',
     'tokenizer.json',
