@@ -4,15 +4,11 @@
 // come to be in the data folder.
 
 import type { AddressInfo } from 'node:net'
-import { availableParallelism, loadavg } from 'node:os'
-import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { keepAdminKey } from './admin-key.ts'
 import { buildApp } from './app.ts'
 import { LocalBackend } from './backends/local.ts'
-import { Publisher } from './broker/publisher.ts'
-import { brokerSink } from './broker/sink.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
 import { openCatalog } from './catalog/open.ts'
@@ -21,8 +17,6 @@ import { issuerOf } from './callers/identities.ts'
 import { isLoopback } from './settings/config.ts'
 import { findCallerByKeyHash, hashKey } from './db/api-keys.ts'
 import { openDatabase } from './db/database.ts'
-import { createIndexTables } from './db/exchange-index.ts'
-import { requireLanguage } from './db/exchange-words.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { openDeployments } from './deployments/open.ts'
@@ -34,9 +28,7 @@ import { deleteExpiredResponses } from './db/responses.ts'
 import { GatewayError } from './errors.ts'
 import { ScheduledExport } from './export/scheduled-export.ts'
 import { openFeedback } from './feedback/open.ts'
-import { ExchangeLog, postgresSink } from './exchange-log/exchange-log.ts'
-import { indexWrittenWords } from './exchange-log/indexer.ts'
-import { Keeper } from './exchange-log/keeper.ts'
+import { openExchangeLog } from './exchange-log/open.ts'
 import { describeListenError, OpenAnswers, urlOf } from './listening.ts'
 import { Admission } from './limits/admission.ts'
 import { openLimits } from './limits/open-limits.ts'
@@ -90,8 +82,6 @@ export interface Gateway {
   close(hurry: AbortSignal): Promise<void>
 }
 
-/** PostgreSQL that is away at the end gets this long to come back. */
-const LOG_DEADLINE_MS = 5_000
 /** for the errors that end what could not be waited for */
 const LAST_WORDS_MS = 500
 const SHUT_DOWN = 'The server is shutting down and could not wait for the end of this answer.'
@@ -108,36 +98,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const adminKey = await keepAdminKey(dataDir, settings.adminKey)
   const { pool } = started.use(await openDatabase({ databaseUrl, dataDir, logger, signal }))
-  const publisher =
-    settings.brokerUrl === null ? null : new Publisher({ url: settings.brokerUrl, logger })
-  if (publisher) started.defer(() => publisher.close())
-  const sink = publisher ? brokerSink(publisher) : postgresSink(pool)
-  const exchangeLog = await ExchangeLog.open({
-    folder: join(dataDir, 'spool'),
-    maxBytes: settings.spoolMaxBytes,
-    sink,
-    logger,
-  })
-  started.defer(() => exchangeLog.close(LOG_DEADLINE_MS))
+  const log = await openExchangeLog({ settings, pool, logger })
+  started.defer(() => log.close())
+  const { exchangeLog } = log
   const keyring = new Keyring(settings.secretKeys ?? [])
   const feedback = await openFeedback({ pool, dataDir, keyring, logger })
   started.defer(() => feedback.close())
-  await requireLanguage(pool, settings.searchLanguage)
-  const indexer = {
-    tables: createIndexTables(pool, settings.searchLanguage),
-    pending: () => exchangeLog.pending,
-    load: () => (loadavg()[0] ?? 0) / availableParallelism(),
-    logger,
-  }
-  started.defer(indexWrittenWords(indexer))
-  const keeper = new Keeper({
-    pool,
-    retentionDays: settings.logRetentionDays,
-    bodiesRetentionDays: settings.logBodiesRetentionDays,
-    logger,
-  })
-  keeper.start()
-  started.defer(() => keeper.close())
   const privacy = new Privacy({
     byDefault: settings.logBodies,
     pseudonymKey: await readPseudonymKey(pool),
