@@ -139,6 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     announce: webhooks.announce,
     versions,
     gates: [catalog.gate, evaluationGateOf(pool)],
+    hold: catalog.hold,
     runtime,
     room: residency ? (needed) => residency.shortage(needed) : undefined,
     isDeclared: (model) => declared.routes.declares(model),

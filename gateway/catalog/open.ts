@@ -1,14 +1,13 @@
 // The catalog put to work: folders followed, versions offered to deployments, and guarded by what is deployed.
 
-import { findVersion } from '../db/catalog-versions.ts'
-import { versionsOf } from '../deployments/next-state.ts'
 import { storedVersions } from '../deployments/version-source.ts'
-import { GatewayError } from '../errors.ts'
 import { keepLibraryId } from '../../models/library-id.ts'
+import { holdVersions, refuseUnready } from './deployable.ts'
 import { loadedOn, deployedIsLive } from './guards.ts'
 import { Registrar } from './registrar.ts'
 import { catalogVersions } from './version-source.ts'
 import type { Pool } from '../db/pool.ts'
+import type { LedgerOptions } from '../deployments/ledger.ts'
 import type { Gate } from '../deployments/switchboard.ts'
 import type { VersionSource } from '../deployments/version-source.ts'
 import type { Logger } from '../logger.ts'
@@ -32,6 +31,8 @@ export interface OpenCatalog {
   versions: VersionSource
   /** refuses to deploy what isn't ready */
   gate: Gate
+  /** … nor to write down as live what became unready meanwhile */
+  hold: NonNullable<LedgerOptions['hold']>
   close(): Promise<void>
 }
 
@@ -47,23 +48,7 @@ export async function openCatalog(options: CatalogOptions): Promise<OpenCatalog>
     guards: { liveIn: deployedIsLive, isLoaded },
     versions: catalogVersions(pool, store, storedVersions(store)),
     gate: refuseUnready(pool),
+    hold: holdVersions,
     close: () => registrar.close(),
-  }
-}
-
-/** Versions that are deployed already stay so: only what a state adds has to be ready. */
-function refuseUnready(pool: Pool): Gate {
-  return async (_model, state, before) => {
-    const deployed = before ? versionsOf(before) : []
-    for (const id of versionsOf(state).filter((id) => !deployed.includes(id))) {
-      const version = await findVersion(pool, id)
-      if (version === null || version.state === 'ready') continue
-      throw new GatewayError(
-        'invalid_state',
-        `${id} is ${version.state}, and only what is ready is deployed.`,
-        { param: 'version' },
-      )
-    }
-    return null
   }
 }

@@ -19,11 +19,21 @@ import { deploymentBody } from '../dialects/admin/deployment.ts'
 import type { Attempt } from '../db/deployment-attempts.ts'
 import type { Deployment, DeploymentDraft } from '../db/deployments.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
+import type { TrafficState } from './state.ts'
 
 export interface LedgerOptions {
   pool: Pool
   /** Keeps what is to be told of an entry, in its transaction. */
   announce: (transaction: Queryable, entry: Deployment, before: Deployment | null) => Promise<void>
+  /**
+   * Has the versions that an entry adds stay what they are until it is written.
+   * @throws GatewayError where one may not be deployed any more
+   */
+  hold?: (
+    transaction: Queryable,
+    draft: DeploymentDraft,
+    before: TrafficState | null,
+  ) => Promise<void>
   now?: () => Date
 }
 
@@ -106,6 +116,7 @@ export class Ledger {
   ): Promise<Deployment> {
     const { model, action, actor } = draft
     const before = await findLiveDeployment(transaction, model)
+    if (error === null) await this.#options.hold?.(transaction, draft, before?.state ?? null)
     const entry = await insertDeployment(transaction, draft, this.#now, error)
     await recordChange(transaction, actor, {
       action: error === null ? `deployment.${action}` : 'deployment.fail',

@@ -22,6 +22,7 @@ export interface DeploymentsOptions {
   runtime: Pick<Runtime, 'load' | 'unload' | 'stats'> | null
   isDeclared: (model: string) => boolean
   announce?: LedgerOptions['announce']
+  hold?: LedgerOptions['hold']
   gates?: Gate[]
   /** how long a displaced version is kept loaded */
   keepMs: number
@@ -51,7 +52,7 @@ const TICK_MS = 2_000
 export async function openDeployments(options: DeploymentsOptions): Promise<Deployments> {
   const { pool, runtime, logger, announce = async () => {} } = options
   const live = await LiveDeployments.open(options)
-  const ledger = new Ledger({ pool, announce })
+  const ledger = new Ledger({ pool, announce, hold: options.hold })
   const adoption = new Adoption({ ...options, ledger, live })
   const reach = createFaultPoints(options.faultPoint ?? null)
   const residency = new Residency({ ...options, live, reach })

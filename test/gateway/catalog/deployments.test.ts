@@ -17,7 +17,8 @@ import { usePostgres } from '../../support/postgres.ts'
 const postgres = usePostgres()
 const MODELS = '/admin/catalog/models'
 
-async function start(t: TestContext) {
+/** @param between what happens after what is deployed was looked at, before it is written down */
+async function start(t: TestContext, between?: () => Promise<void>) {
   const pool = await postgres.pool(t)
   await migrate(pool)
   const dataDir = await scratchFolder(t)
@@ -29,7 +30,8 @@ async function start(t: TestContext) {
   const deployments = await openDeployments({
     pool,
     versions,
-    gates: [catalog.gate],
+    gates: [catalog.gate, async () => (await between?.(), null)],
+    hold: catalog.hold,
     runtime: null,
     keepMs: 0,
     logger,
@@ -86,4 +88,38 @@ test('what is adopted is the newest folder that is ready', async (t) => {
   assert.equal(await versions.newestOf('guide'), 'guide@3')
   await store.remove('guide@3')
   assert.equal(await versions.newestOf('guide'), 'guide@1')
+})
+
+test('a version that is archived while it is deployed does not go live', async (t) => {
+  let between = async () => {}
+  const { ask, deploy } = await start(t, () => between())
+  await ask('POST', MODELS, { name: 'support' })
+  const path = `${MODELS}/support/versions`
+  await ask('POST', path, { upstream: 'openai', asks: 'gpt-a' })
+  await ask('POST', path, { upstream: 'openai', asks: 'gpt-b' })
+  assert.ok((await deploy('support@1')).status < 300)
+  between = async () => {
+    assert.equal((await ask('PATCH', `${path}/2`, { state: 'archived' })).status, 200)
+  }
+  const late = errorOf(await deploy('support@2'))
+  assert.deepEqual([late.status, late.code], [409, 'invalid_state'])
+  const { body } = await ask('GET', '/admin/models/support/live')
+  assert.equal(body['number'], 1)
+})
+
+test('of a deployment and an archiving of one version at once exactly one happens', async (t) => {
+  const { ask, deploy } = await start(t)
+  await ask('POST', MODELS, { name: 'support' })
+  const path = `${MODELS}/support/versions`
+  await ask('POST', path, { upstream: 'openai', asks: 'gpt-a' })
+  for (let number = 2; number <= 11; number++) {
+    await ask('POST', path, { upstream: 'openai', asks: `gpt-${number}` })
+    await deploy('support@1')
+    const [deployed, archived] = await Promise.all([
+      deploy(`support@${number}`),
+      ask('PATCH', `${path}/${number}`, { state: 'archived' }),
+    ])
+    const done = [deployed, archived].filter(({ status }) => status < 300)
+    assert.equal(done.length, 1, `${number}: ${deployed.status} and ${archived.status}`)
+  }
 })
