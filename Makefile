@@ -59,7 +59,7 @@ soak-proof: $(INSTALLED) ## show that nothing leaks under mixed traffic; takes t
 memory-proof: $(INSTALLED) ## show that unloading a version gives its memory back; takes a minute
 	@$(NODE) test/proofs/memory.ts $(ARGS)
 
-canary-proof: $(INSTALLED) ## show that bad versions are taken back by themselves, good ones are not; takes ten minutes
+canary-proof: $(INSTALLED) ## show that bad versions are taken back by themselves, good ones are not; takes five minutes
 	@$(NODE) test/proofs/canary.ts $(ARGS)
 
 rolling-proof: $(INSTALLED) ## show that updates of gateways and runtimes lose nothing; takes two minutes, needs nginx

@@ -49,7 +49,7 @@ export interface RolledBack {
 const LOCK = '1667329633'
 const INTERVAL_MS = 3_000
 const PATIENCE_MS = 5_000
-/** A look at a long trial reads much: it gets a tenth of the time, at most. */
+/** A look at a long trial reads much: it gets a tenth of the time, at most, and others are not kept waiting by it. */
 const REST = 10
 const ACTOR: Actor = { id: null, name: 'canary', via: 'gateway' }
 
@@ -57,6 +57,8 @@ export class CanaryController {
   readonly #options: CanaryControllerOptions
   readonly #stop = new AbortController()
   readonly #rolledBack = new Map<string, RolledBack>()
+  /** by model: before which its canary is left alone; milliseconds, monotonic */
+  readonly #dueMs = new Map<string, number>()
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: CanaryControllerOptions) {
@@ -79,19 +81,30 @@ export class CanaryController {
   }
 
   /** One look at every canary; nothing where another gateway is at it. */
-  async look(): Promise<void> {
-    const { pool, live, logger } = this.#options
-    const models = live.list().flatMap(({ model, state }) => (state.canary ? model : []))
+  look(): Promise<void> {
+    return this.#lookAtAll(this.#onTrial())
+  }
+
+  #onTrial(): string[] {
+    const live = this.#options.live.list()
+    return live.flatMap(({ model, state }) => (state.canary ? model : []))
+  }
+
+  async #lookAtAll(models: readonly string[]): Promise<void> {
+    const { pool, logger } = this.#options
     if (models.length === 0) return
     await asOnlyOne(pool, LOCK, PATIENCE_MS, async () => {
       for (const model of models) {
         if (this.#stop.signal.aborted) return
+        const startedMs = performance.now()
         try {
           await this.#lookAt(model)
         } catch (error) {
           if (isAway(error)) throw error
           logger.error({ err: error, model }, `the canary of ${model} could not be looked at`)
         }
+        const endedMs = performance.now()
+        this.#dueMs.set(model, endedMs + (endedMs - startedMs) * REST)
       }
     })
   }
@@ -100,15 +113,19 @@ export class CanaryController {
     const { logger, intervalMs = INTERVAL_MS } = this.#options
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const startedMs = performance.now()
       try {
-        await this.look()
+        await this.#lookAtAll(this.#due())
       } catch (error) {
         if (!isAway(error)) logger.warn({ err: error }, 'canaries could not be looked at')
       }
-      const pauseMs = Math.max(intervalMs, (performance.now() - startedMs) * REST)
-      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => {})
+      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {})
     }
+  }
+
+  #due(): string[] {
+    const models = this.#onTrial()
+    for (const model of this.#dueMs.keys()) if (!models.includes(model)) this.#dueMs.delete(model)
+    return models.filter((model) => (this.#dueMs.get(model) ?? 0) <= performance.now())
   }
 
   async #lookAt(model: string): Promise<void> {
