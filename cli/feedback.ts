@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { ADMIN } from '../gateway/callers/caller.ts'
 import { findConfigFile } from '../gateway/declared/config-file.ts'
 import { readPatterns } from '../gateway/declared/read.ts'
+import { namesOf } from '../gateway/administration/end-users.ts'
 import { confirmFeedback, listFeedback } from '../gateway/db/feedback.ts'
 import {
   feedbackBody,
@@ -31,8 +32,9 @@ import type { PageFlags } from './arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 /** Named as the filter's fields are, but for the exchange, which has ids of several kinds. */
-interface ListFlags extends PageFlags, Omit<FeedbackFilter, 'exchangeId'> {
+interface ListFlags extends PageFlags, Omit<FeedbackFilter, 'exchangeId' | 'endUsers'> {
   exchange?: string
+  endUser?: string
 }
 
 interface AddFlags {
@@ -80,10 +82,13 @@ export function feedbackCommand(deps: FeedbackCommandDeps): Command {
     )
     .action((flags: ListFlags) =>
       run(async (pool) => {
-        const { exchange, ...filter } = flags
+        const { exchange, endUser, ...filter } = flags
         const exchangeId = exchange === undefined ? undefined : readExchangeId(exchange, Date.now())
         await confirmFeedback(pool, null, CONFIRM_LIMIT)
-        const page = await listFeedback(pool, { ...filter, exchangeId }, pageOf(flags))
+        const { pseudonyms } = await privacyOf(pool, deps)
+        const endUsers = endUser === undefined ? undefined : namesOf(endUser, pseudonyms)
+        const asked = { ...filter, exchangeId, endUsers }
+        const page = await listFeedback(pool, asked, pageOf(flags))
         if (flags.json) return json(page.rows.map(feedbackBody))
         return table(page.rows) + moreRows(page.hasMore, page.rows.at(-1)?.id)
       }),
@@ -129,23 +134,24 @@ export function feedbackCommand(deps: FeedbackCommandDeps): Command {
 }
 
 /** Of a process without exchanges of its own, and with a database that is there. */
-async function deskOf(
-  pool: Pool,
-  { loadSettings, env }: FeedbackCommandDeps,
-): Promise<FeedbackDesk> {
+async function deskOf(pool: Pool, deps: FeedbackCommandDeps): Promise<FeedbackDesk> {
+  return new FeedbackDesk({
+    pool,
+    recent: { find: () => null },
+    spool: { append: () => false },
+    privacy: await privacyOf(pool, deps),
+    now: Date.now,
+  })
+}
+
+async function privacyOf(pool: Pool, { loadSettings, env }: FeedbackCommandDeps): Promise<Privacy> {
   const { logBodies: byDefault, configFile, dataDir } = loadSettings()
   const privacy = new Privacy({ byDefault, pseudonymKey: await readPseudonymKey(pool) })
   const file = findConfigFile(configFile, ['.', dataDir])
   if (!privacy.isWhole(ADMIN.bodies) && file !== null) {
     privacy.usePatterns(readPatterns(await readFile(file, 'utf8'), file, env))
   }
-  return new FeedbackDesk({
-    pool,
-    recent: { find: () => null },
-    spool: { append: () => false },
-    privacy,
-    now: Date.now,
-  })
+  return privacy
 }
 
 function readScore(text: string): number {

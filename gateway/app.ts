@@ -286,7 +286,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminExportRoutes(administration, { pool, pseudonyms })
     adminEngineRoutes(administration, { pool, engines: deps.engines ?? null })
     adminEndUserRoutes(administration, { pool, privacy })
-    adminFeedbackRoutes(administration, { pool, desk })
+    adminFeedbackRoutes(administration, { pool, desk, pseudonyms })
     adminFeedbackSumRoutes(administration, { pool })
     adminScoreRoutes(administration, { pool, privacy, now })
     adminAnalyticsRoutes(administration, { pool, now })

@@ -84,14 +84,18 @@ export function byAnyName(
 ): ExchangeFilter {
   const equal = filter.equal.map(({ field, values }) => {
     if (field.name !== 'end_user') return { field, values }
-    const names = values.flatMap<FieldValue | null>((value) => {
-      if (typeof value !== 'string') return value
-      const name = value.slice(0, MAX_NAME_CHARACTERS)
-      return [name, pseudonyms.of(name)]
-    })
+    const names = values.flatMap<FieldValue | null>((value) =>
+      typeof value === 'string' ? namesOf(value, pseudonyms) : value,
+    )
     return { field, values: [...new Set(names)] }
   })
   return { ...filter, equal }
+}
+
+/** What rows may have for a name: as it is kept, or what stands for it. */
+export function namesOf(endUser: string, pseudonyms: Pick<Pseudonyms, 'of'>): string[] {
+  const name = endUser.slice(0, MAX_NAME_CHARACTERS)
+  return [...new Set([name, pseudonyms.of(name) ?? name])]
 }
 
 /** The audit log outlives what is erased, and so has the pseudonym alone. */

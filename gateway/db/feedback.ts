@@ -65,7 +65,8 @@ export interface FeedbackFilter {
   maxScore?: number
   model?: string
   version?: string
-  endUser?: string
+  /** names that one of them has */
+  endUsers?: string[]
   givenBy?: GivenBy
   since?: Date
   until?: Date
@@ -166,7 +167,7 @@ export async function listFeedback(
        AND ($4::smallint IS NULL OR score <= $4)
        AND ($5::text IS NULL OR model = $5)
        AND ($6::text IS NULL OR version = $6)
-       AND ($7::text IS NULL OR end_user = $7)
+       AND ($7::text[] IS NULL OR end_user = ANY($7))
        AND ($8::text IS NULL OR given_by = $8)
        AND ($9::uuid IS NULL OR id >= $9)
        AND ($10::uuid IS NULL OR id < $10)
@@ -179,7 +180,7 @@ export async function listFeedback(
       filter.maxScore,
       filter.model,
       filter.version,
-      filter.endUser,
+      filter.endUsers,
       filter.givenBy,
       filter.since && lowestIdAt(filter.since.getTime()),
       filter.until && lowestIdAt(filter.until.getTime()),

@@ -2,6 +2,7 @@
 
 import { Type } from 'typebox'
 
+import { namesOf } from '../administration/end-users.ts'
 import { confirmFeedback, deleteFeedback, listFeedback } from '../db/feedback.ts'
 import {
   FEEDBACK_QUERY,
@@ -18,6 +19,7 @@ import { GatewayError } from '../errors.ts'
 import { callerOf, requireRole } from '../plugins/roles.ts'
 import type { Pool } from '../db/pool.ts'
 import type { FeedbackDesk } from '../feedback/desk.ts'
+import type { Pseudonyms } from '../privacy/pseudonyms.ts'
 import type { App } from '../request.ts'
 
 const tags = ['feedback']
@@ -28,7 +30,13 @@ const exchangeParams = Type.Object({
 /** what is waiting to be shown, at most, in one look at the list */
 const CONFIRM_LIMIT = 500
 
-export function adminFeedbackRoutes(app: App, { pool, desk }: { pool: Pool; desk: FeedbackDesk }) {
+export interface AdminFeedbackDeps {
+  pool: Pool
+  desk: FeedbackDesk
+  pseudonyms: Pick<Pseudonyms, 'of'>
+}
+
+export function adminFeedbackRoutes(app: App, { pool, desk, pseudonyms }: AdminFeedbackDeps) {
   const onRequest = requireRole('admin')
 
   app.get(
@@ -48,7 +56,7 @@ export function adminFeedbackRoutes(app: App, { pool, desk }: { pool: Pool; desk
       },
     },
     async ({ query }) => {
-      const filter = readFeedbackFilter(query)
+      const filter = readFeedbackFilter(query, (endUser) => namesOf(endUser, pseudonyms))
       await confirmFeedback(pool, null, CONFIRM_LIMIT)
       return listBody(await listFeedback(pool, filter, readPage(query)), feedbackBody)
     },

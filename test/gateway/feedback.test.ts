@@ -331,3 +331,16 @@ test('what is said of an answer is kept as its texts are', async (t) => {
     new Set(['Write to [EMAIL_1]', null]),
   )
 })
+
+test('feedback of an end user is found by their name where a pseudonym is kept', async (t) => {
+  const { ask, makeKey, chat } = await startLogged(t, postgres)
+  const { key } = await makeKey({ name: 'app', bodies: 'redacted' })
+  const endUser = 'ann@example.com'
+  await ask('POST', pathOf(await chat(key)), { score: 4, end_user: endUser }, key)
+  await ask('POST', pathOf(await chat(key)), { score: 5, end_user: 'bob@example.com' }, key)
+  const [row, ...others] = rowsOf(
+    await ask('GET', `/admin/feedback?end_user=${encodeURIComponent(endUser)}`),
+  )
+  assert.deepEqual([row?.['score'], others], [4, []])
+  assert.match(String(row?.['end_user']), /^user-[0-9a-f]{24}$/)
+})

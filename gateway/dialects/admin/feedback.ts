@@ -144,7 +144,11 @@ export const FEEDBACK_QUERY = {
 
 type FeedbackQuery = { [Name in keyof typeof FEEDBACK_QUERY]?: string }
 
-export function readFeedbackFilter(query: FeedbackQuery): FeedbackFilter {
+/** @param namesOf what rows may have for an end user */
+export function readFeedbackFilter(
+  query: FeedbackQuery,
+  namesOf: (endUser: string) => string[],
+): FeedbackFilter {
   const { min_score: min, max_score: max, since, until } = query
   return {
     thumb: query.thumb as Thumb | undefined,
@@ -152,7 +156,7 @@ export function readFeedbackFilter(query: FeedbackQuery): FeedbackFilter {
     maxScore: max === undefined ? undefined : Number(max),
     model: storable(query.model),
     version: storable(query.version),
-    endUser: storable(query.end_user),
+    endUsers: query.end_user === undefined ? undefined : namesOf(storable(query.end_user)),
     givenBy: query.given_by as GivenBy | undefined,
     since: since === undefined ? undefined : readTime(since, 'since'),
     until: until === undefined ? undefined : readTime(until, 'until'),
