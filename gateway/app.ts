@@ -39,6 +39,7 @@ import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminProjectRoutes } from './routes/admin-projects.ts'
 import { adminScoreRoutes } from './routes/admin-scores.ts'
+import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { completionRoutes } from './routes/completions.ts'
@@ -55,6 +56,7 @@ import { passThroughRoutes } from './routes/pass-through.ts'
 import { rerankRoutes } from './routes/rerank.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { storedCompletionRoutes } from './routes/stored-completions.ts'
+import type { WebhookDeps } from './administration/webhooks.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
 import type { CatalogDeps } from './catalog-routes.ts'
 import type { Pool } from './db/pool.ts'
@@ -114,6 +116,8 @@ export interface AppDeps {
   engines?: Pick<EngineAdministration, 'residency' | 'versions'>
   /** absent: nothing is deployed */
   deployments?: Pick<Deployments, 'switchboard'>
+  /** absent: nobody is told of deployments */
+  webhooks?: Pick<WebhookDeps, 'webhooks' | 'keyring'>
   /** absent: nothing is copied */
   shadows?: Pick<ShadowCopies, 'offer'>
   /** absent: nothing is declared by the admin API */
@@ -292,6 +296,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     adminAnalyticsRoutes(administration, { pool, now })
     adminCanaryRoutes(administration, { pool, now })
     if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
+    if (deps.webhooks) adminWebhookRoutes(administration, { pool, ...deps.webhooks })
     catalogRoutes(administration, {
       pool,
       language: settings.searchLanguage,

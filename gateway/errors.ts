@@ -117,6 +117,8 @@ const ERRORS = {
   nothing_to_roll_back_to: refused(409),
   evaluation_missing: refused(409),
   canary_not_found: refused(404),
+  webhook_not_found: refused(404),
+  delivery_not_found: refused(404),
   deployment_failed: { status: 422, type: 'server_error', outcome: 'failed' },
   // the house
   draining: unavailable('refused', 1),

@@ -132,7 +132,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   started.defer(() => catalog.close())
   const { versions } = catalog
 
-  const webhooks = new Webhooks({ pool, logger })
+  const webhooks = new Webhooks({ pool, keyring, logger })
   started.defer(() => webhooks.close())
   const deployments = await openDeployments({
     pool,
@@ -233,6 +233,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routes: declared.routes,
     declared,
     deployments,
+    webhooks: { webhooks, keyring },
     catalog: {
       ...catalog,
       upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),

@@ -5,6 +5,8 @@
 //
 // Knows: SQL. Does not know: HTTP, signatures, which addresses are configured.
 
+import { paged } from './page.ts'
+import type { Page, Paged } from './page.ts'
 import type { Queryable } from './pool.ts'
 
 export interface Delivery {
@@ -17,10 +19,35 @@ export interface Delivery {
   attempts: number
 }
 
+export const DELIVERY_STATES = ['pending', 'delivered', 'given_up'] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+
+/** What became of a call. */
+export interface DeliveryRecord {
+  id: string
+  eventId: string
+  /** such as `deployment.rollback` */
+  type: string
+  url: string
+  state: DeliveryState
+  attempts: number
+  createdAt: Date
+  /** null: there will be none */
+  nextAt: Date | null
+  deliveredAt: Date | null
+  lastError: string | null
+}
+
 /** longer than an attempt may take */
 const TAKEN_S = 60
 /** whoever is away longer has more to repair than what we could tell */
 const GIVEN_UP_AFTER = '3 days'
+
+const STATE = `CASE WHEN delivered_at IS NOT NULL THEN 'delivered'
+  WHEN next_at IS NOT NULL THEN 'pending' ELSE 'given_up' END`
+const RECORD = `
+  id, event_id AS "eventId", payload::jsonb ->> 'type' AS type, url, ${STATE} AS state, attempts,
+  created_at AS "createdAt", next_at AS "nextAt", delivered_at AS "deliveredAt", last_error AS "lastError"`
 
 export async function insertDelivery(
   transaction: Queryable,
@@ -28,6 +55,18 @@ export async function insertDelivery(
 ): Promise<void> {
   await transaction.query(
     'INSERT INTO webhook_deliveries (id, event_id, url, payload) VALUES ($1, $2, $3, $4)',
+    [id, eventId, url, payload],
+  )
+}
+
+/** One that whoever inserts it sends itself, once: nobody else gets it. */
+export async function insertOwnDelivery(
+  db: Queryable,
+  { id, eventId, url, payload }: Omit<Delivery, 'attempts'>,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO webhook_deliveries (id, event_id, url, payload, attempts, next_at)
+     VALUES ($1, $2, $3, $4, 1, NULL)`,
     [id, eventId, url, payload],
   )
 }
@@ -57,14 +96,58 @@ export async function deliveryReceived(db: Queryable, id: string): Promise<void>
   )
 }
 
+/** @param retryMs null: it is not tried again */
 export async function deliveryFailed(
   db: Queryable,
-  { id, error, retryMs }: { id: string; error: string; retryMs: number },
+  { id, error, retryMs }: { id: string; error: string; retryMs: number | null },
 ): Promise<void> {
   await db.query(
     `UPDATE webhook_deliveries SET last_error = $2, next_at = CASE
-       WHEN created_at > now() - interval '${GIVEN_UP_AFTER}' THEN now() + make_interval(secs => $3)
+       WHEN owed_since > now() - interval '${GIVEN_UP_AFTER}' THEN now() + make_interval(secs => $3)
      END WHERE id = $1`,
-    [id, error, retryMs / 1000],
+    [id, error, retryMs === null ? null : retryMs / 1000],
   )
+}
+
+/** Nothing is owed to an address any more. */
+export async function giveUpDeliveries(
+  db: Queryable,
+  { url, error }: { url: string; error: string },
+): Promise<void> {
+  await db.query(
+    'UPDATE webhook_deliveries SET next_at = NULL, last_error = $2 WHERE url = $1 AND next_at IS NOT NULL',
+    [url, error],
+  )
+}
+
+/** Owed anew, whatever became of it. */
+export async function resendDelivery(db: Queryable, id: string): Promise<void> {
+  await db.query(
+    `UPDATE webhook_deliveries
+     SET next_at = now(), owed_since = now(), attempts = 0, delivered_at = NULL, last_error = NULL WHERE id = $1`,
+    [id],
+  )
+}
+
+export async function findDelivery(db: Queryable, id: string): Promise<DeliveryRecord | null> {
+  const { rows } = await db.query<DeliveryRecord>(
+    `SELECT ${RECORD} FROM webhook_deliveries WHERE id = $1`,
+    [id],
+  )
+  return rows[0] ?? null
+}
+
+/** Newest first. @param state null: all of them */
+export async function listDeliveries(
+  db: Queryable,
+  { state, url }: { state: DeliveryState | null; url: string | null },
+  page: Page,
+): Promise<Paged<DeliveryRecord>> {
+  const { rows } = await db.query<DeliveryRecord>(
+    `SELECT ${RECORD} FROM webhook_deliveries
+     WHERE ($1::text IS NULL OR ${STATE} = $1) AND ($2::text IS NULL OR url = $2) AND ($3::uuid IS NULL OR id < $3)
+     ORDER BY id DESC LIMIT $4`,
+    [state, url, page.after, page.limit + 1],
+  )
+  return paged(rows, page)
 }

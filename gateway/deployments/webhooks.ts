@@ -1,52 +1,48 @@
-// Tells addresses of every change of the ledger, as Standard Webhooks (standardwebhooks.com) has it.
+// Tells addresses of every change of the ledger: those of headrace.yaml and those of the table.
 //
 // A call is written down in the transaction of its entry and sent by whichever replica comes first, again and again,
 // with growing pauses, until the address answers with a 2xx. Only addresses that are configured now are called; nothing
 // is followed from there to anywhere else.
 //
-//   webhook-id         the event's, the same at every attempt
-//   webhook-timestamp  of the attempt, Unix seconds
-//   webhook-signature  v1,base64(HMAC-SHA256(secret, id.timestamp.body))
-//
-// Knows: deliveries, HTTP. Does not know: what an entry means.
+// Knows: deliveries, which addresses there are. Does not know: what an entry means, HTTP.
 
-import { createHmac, randomUUIDv7 } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 
 import {
   deliveryFailed,
   deliveryReceived,
   insertDelivery,
+  insertOwnDelivery,
   takeDeliveries,
 } from '../db/webhook-deliveries.ts'
+import { listWebhooks } from '../db/webhooks.ts'
 import { deploymentBody } from '../dialects/admin/deployment.ts'
+import { SecretError } from '../secrets.ts'
+import { callWebhook } from './webhook-call.ts'
 import type { Deployment } from '../db/deployments.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
 import type { Delivery } from '../db/webhook-deliveries.ts'
+import type { StoredWebhook } from '../db/webhooks.ts'
 import type { Logger } from '../logger.ts'
-
-export interface Webhook {
-  url: string
-  /** `whsec_` and base64, as the specification has it, or any text */
-  secret: string
-}
+import type { Keyring } from '../secrets.ts'
+import type { Webhook } from './webhook-call.ts'
 
 export interface WebhooksOptions {
   pool: Pool
+  keyring: Keyring
   logger: Logger
   pollMs?: number
   firstPauseMs?: number
 }
 
 const POLL_MS = 1_000
-const TIMEOUT_MS = 10_000
 const FIRST_PAUSE_MS = 2_000
 const MAX_PAUSE_MS = 60 * 60_000
 const AT_ONCE = 16
-const PREFIX = 'whsec_'
 
 export class Webhooks {
   readonly #options: WebhooksOptions
-  #webhooks: Webhook[] = []
+  #inFile: Webhook[] = []
   #timer: NodeJS.Timeout | null = null
   #sending: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -56,9 +52,14 @@ export class Webhooks {
     this.#next()
   }
 
-  /** From now on these, and no others. */
+  /** From now on these of headrace.yaml, and no others. */
   configure(webhooks: readonly Webhook[]): void {
-    this.#webhooks = [...webhooks]
+    this.#inFile = [...webhooks]
+  }
+
+  /** What headrace.yaml says, which wins where the table has the same address. */
+  get inFile(): readonly Webhook[] {
+    return this.#inFile
   }
 
   /** In the transaction of the entry. */
@@ -67,7 +68,8 @@ export class Webhooks {
     entry: Deployment,
     before: Deployment | null,
   ): Promise<void> => {
-    if (this.#webhooks.length === 0) return
+    const urls = this.#urls(await listWebhooks(transaction))
+    if (urls.length === 0) return
     const { outcome, action, at } = entry
     const payload = JSON.stringify({
       type: `deployment.${outcome === 'failed' ? 'failed' : action}`,
@@ -75,9 +77,31 @@ export class Webhooks {
       data: { ...deploymentBody(entry), before: before && deploymentBody(before) },
     })
     const eventId = `deployment_${entry.id}`
-    for (const { url } of this.#webhooks) {
+    for (const url of urls) {
       await insertDelivery(transaction, { id: randomUUIDv7(), eventId, url, payload })
     }
+  }
+
+  /** Calls one now and once, with nothing to tell. @returns the id of the delivery */
+  async test(webhook: StoredWebhook): Promise<string> {
+    const { pool } = this.#options
+    const id = randomUUIDv7()
+    const payload = JSON.stringify({
+      type: 'webhook.test',
+      timestamp: new Date().toISOString(),
+      data: { object: 'webhook', id: webhook.id },
+    })
+    const delivery = { id, eventId: `test_${id}`, url: webhook.url, payload }
+    await insertOwnDelivery(pool, delivery)
+    const error = await this.#call(delivery, [webhook])
+    if (error === null) await deliveryReceived(pool, id)
+    else await deliveryFailed(pool, { id, error, retryMs: null })
+    return id
+  }
+
+  /** Whether what is owed to it is sent. */
+  async isCalled(url: string): Promise<boolean> {
+    return this.#urls(await listWebhooks(this.#options.pool)).includes(url)
   }
 
   async close(): Promise<void> {
@@ -95,22 +119,22 @@ export class Webhooks {
 
   async #sendDue(): Promise<void> {
     const { pool } = this.#options
-    if (this.#webhooks.length === 0) return
     try {
-      const urls = this.#webhooks.map(({ url }) => url)
+      // Read each time: all replicas follow a change at once, and none calls an address that was removed.
+      const stored = await listWebhooks(pool)
+      const urls = this.#urls(stored)
+      if (urls.length === 0) return
       const due = await takeDeliveries(pool, urls, AT_ONCE)
-      await Promise.all(due.map((delivery) => this.#send(delivery)))
+      await Promise.all(due.map((delivery) => this.#send(delivery, stored)))
     } catch {
       // The database is away, which others say; what is due stays so.
     }
   }
 
-  async #send(delivery: Delivery): Promise<void> {
+  async #send(delivery: Delivery, stored: readonly StoredWebhook[]): Promise<void> {
     const { pool, logger, firstPauseMs = FIRST_PAUSE_MS } = this.#options
-    const { id, eventId, url, payload, attempts } = delivery
-    const webhook = this.#webhooks.find((one) => one.url === url)
-    if (!webhook) return
-    const error = await post(webhook, eventId, payload)
+    const { id, eventId, url, attempts } = delivery
+    const error = await this.#call(delivery, stored)
     if (error === null) return deliveryReceived(pool, id)
     // With jitter: whoever comes back is not to be met by all replicas at once.
     const pauseMs = Math.min(firstPauseMs * 2 ** (attempts - 1), MAX_PAUSE_MS)
@@ -119,36 +143,35 @@ export class Webhooks {
     const { host } = new URL(url)
     logger.warn({ host, event: eventId, attempts, reason: error }, 'a webhook was not received')
   }
-}
 
-/** @returns why it was not received; null where it was */
-async function post({ url, secret }: Webhook, id: string, body: string): Promise<string | null> {
-  const timestamp = String(Math.floor(Date.now() / 1000))
-  try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'user-agent': 'Headrace',
-        'webhook-id': id,
-        'webhook-timestamp': timestamp,
-        'webhook-signature': sign(secret, id, timestamp, body),
-      },
-      body,
-      redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    })
-    await response.body?.cancel()
-    return response.ok ? null : `It answered with status ${response.status}.`
-  } catch (error) {
-    if (!(error instanceof Error)) return String(error)
-    return error.cause instanceof Error ? error.cause.message : error.message
+  /** @returns why it was not received; null where it was */
+  async #call(
+    { eventId, url, payload }: Pick<Delivery, 'eventId' | 'url' | 'payload'>,
+    stored: readonly StoredWebhook[],
+  ): Promise<string | null> {
+    try {
+      const secret = this.#secretOf(url, stored)
+      return secret === null
+        ? 'Nothing is sent there any more.'
+        : await callWebhook({ url, secret }, eventId, payload)
+    } catch (error) {
+      if (error instanceof SecretError) return error.message
+      throw error
+    }
+  }
+
+  /** @throws SecretError */
+  #secretOf(url: string, stored: readonly StoredWebhook[]): string | null {
+    const inFile = this.#inFile.find((webhook) => webhook.url === url)
+    if (inFile) return inFile.secret
+    const found = stored.find((webhook) => webhook.url === url)
+    return found ? this.#options.keyring.open(found.secret, webhookOwner(found.id)) : null
+  }
+
+  #urls(stored: readonly StoredWebhook[]): string[] {
+    return [...new Set([...this.#inFile, ...stored].map(({ url }) => url))]
   }
 }
 
-function sign(secret: string, id: string, timestamp: string, body: string): string {
-  const key = secret.startsWith(PREFIX)
-    ? Buffer.from(secret.slice(PREFIX.length), 'base64')
-    : Buffer.from(secret)
-  return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
-}
+/** What a sealed secret belongs to. */
+export const webhookOwner = (id: string) => `webhook ${id}`

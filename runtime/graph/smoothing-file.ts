@@ -9,7 +9,7 @@ import { writeSafetensors } from '../checkpoint/safetensors-writer.ts'
 import { POINTS } from './decoder.ts'
 import type { LayerFactors } from './smoothing.ts'
 
-const SMOOTHING_FILE = 'smoothing.safetensors'
+export const SMOOTHING_FILE = 'smoothing.safetensors'
 
 const nameOf = (layer: number, point: string) => `layers.${layer}.${point}`
 

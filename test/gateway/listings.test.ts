@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { LIVE, startGateway } from '../support/gateway.ts'
+import { Keyring } from '../../gateway/secrets.ts'
 import type { Switchboard } from '../../gateway/deployments/switchboard.ts'
+import type { Webhooks } from '../../gateway/deployments/webhooks.ts'
 
 test('models are listed by name, and found by name or version', async (t) => {
   const { client } = await startGateway(t)
@@ -27,7 +29,8 @@ test('models are listed by name, and found by name or version', async (t) => {
 test('the OpenAPI document describes every route', async (t) => {
   // Nobody is asked to deploy anything.
   const deployments = { switchboard: {} as Switchboard }
-  const { url } = await startGateway(t, { deps: { deployments } })
+  const webhooks = { webhooks: {} as Webhooks, keyring: new Keyring([]) }
+  const { url } = await startGateway(t, { deps: { deployments, webhooks } })
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
     openapi: string
     paths: Record<string, Record<string, { operationId?: string; requestBody?: unknown }>>
@@ -89,6 +92,11 @@ test('the OpenAPI document describes every route', async (t) => {
     '/admin/projects/{project}',
     '/admin/scores',
     '/admin/scores/{id}',
+    '/admin/webhooks',
+    '/admin/webhooks/deliveries',
+    '/admin/webhooks/deliveries/{id}/resend',
+    '/admin/webhooks/{id}',
+    '/admin/webhooks/{id}/test',
     '/healthz',
     '/metrics',
     '/readyz',

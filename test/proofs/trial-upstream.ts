@@ -18,14 +18,14 @@ interface Manner {
 
 const GOOD: Manner = { errors: 0.01, refusals: 0.02, firstMs: 8, restMs: 6, liked: 0.9 }
 
-/** Each is bad for one guard. */
+/** Each is bad for one guard; what is slow is so beside a live version on a machine that has other work. */
 export const MANNERS: Record<string, Manner> = {
   good: GOOD,
   failing: { ...GOOD, errors: 0.35 },
   dead: { ...GOOD, errors: 1 },
   refusing: { ...GOOD, refusals: 0.5 },
-  late: { ...GOOD, firstMs: 400 },
-  slow: { ...GOOD, restMs: 400 },
+  late: { ...GOOD, firstMs: 1_200 },
+  slow: { ...GOOD, restMs: 1_200 },
   disliked: { ...GOOD, liked: 0.1 },
 }
 

@@ -10,6 +10,8 @@ import type { TestContext } from 'node:test'
 import { migrate } from '../../../gateway/db/migrate.ts'
 import { Ledger } from '../../../gateway/deployments/ledger.ts'
 import { Webhooks } from '../../../gateway/deployments/webhooks.ts'
+import { Keyring } from '../../../gateway/secrets.ts'
+import { errorOf, startAdmin } from '../../support/admin.ts'
 import { recordLog } from '../../support/logger.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { eventually } from '../../support/runtime.ts'
@@ -17,6 +19,7 @@ import type { Pool } from '../../../gateway/db/pool.ts'
 
 const postgres = usePostgres()
 const KEY = Buffer.alloc(32, 3)
+const KEYRING = new Keyring([Buffer.alloc(32, 7)])
 const SECRET = `whsec_${KEY.toString('base64')}`
 
 interface Call {
@@ -43,7 +46,8 @@ async function startReceiver(t: TestContext, statuses: number[]) {
 }
 
 function open(t: TestContext, pool: Pool, urls: string[]) {
-  const options = { pool, logger: recordLog().logger, pollMs: 10, firstPauseMs: 5 }
+  const { logger } = recordLog()
+  const options = { pool, keyring: KEYRING, logger, pollMs: 10, firstPauseMs: 5 }
   const webhooks = new Webhooks(options)
   webhooks.configure(urls.map((url) => ({ url, secret: SECRET })))
   t.after(() => webhooks.close())
@@ -105,4 +109,112 @@ test('what is owed is sent after a restart, and never to an address that is not 
   open(t, pool, [kept.url])
   await eventually('it is told', () => kept.calls.length === 1)
   assert.equal(dropped.calls.length, 0)
+})
+
+/** A gateway whose webhooks are administered. */
+async function administer(t: TestContext, inFile: string[] = []) {
+  const pool = await postgres.pool(t)
+  await migrate(pool)
+  const { webhooks, ledger } = open(t, pool, inFile)
+  const admin = await startAdmin(t, pool, { deps: { webhooks: { webhooks, keyring: KEYRING } } })
+  const add = (body: object) => admin.ask('POST', '/admin/webhooks', body)
+  const deliveries = async (query = '') => {
+    const { body } = await admin.ask('GET', `/admin/webhooks/deliveries?${query}`)
+    return body['data'] as Record<string, unknown>[]
+  }
+  return { ...admin, ledger, add, deliveries }
+}
+
+test('an address that the admin API was given is told, with a secret that nobody sees again', async (t) => {
+  const { ask, add, ledger, pool, deliveries } = await administer(t)
+  const { calls, url } = await startReceiver(t, [200])
+  const added = await add({ url })
+  assert.equal(added.status, 201, JSON.stringify(added.body))
+  const secret = String(added.body['secret'])
+  assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
+  await ledger.append(draft('guide@1', null))
+  await eventually('it is told', () => calls.length === 1)
+  const { headers, body } = calls[0]!
+  const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
+  const expected = createHmac('sha256', key).update(signed).digest('base64')
+  assert.equal(headers['webhook-signature'], `v1,${expected}`)
+
+  const listed = await ask('GET', '/admin/webhooks')
+  const audit = await ask('GET', '/admin/audit?kind=webhook')
+  const { rows } = await pool.query('SELECT secret, hint FROM webhooks')
+  for (const seen of [listed.body, audit.body, rows]) {
+    assert.ok(!JSON.stringify(seen).includes(secret.slice(6, 40)))
+  }
+  const [entry] = audit.body['data'] as { action: string }[]
+  assert.equal(entry?.action, 'webhook.create')
+  await eventually('it is written down', async () => {
+    const [delivery] = await deliveries('state=delivered')
+    return delivery?.['type'] === 'deployment.deploy' && delivery['attempts'] === 1
+  })
+})
+
+test('what was not received is told with its error, and sent again when asked to', async (t) => {
+  const { ask, add, ledger, deliveries } = await administer(t)
+  const { calls, url } = await startReceiver(t, [200])
+  await add({ url, secret: SECRET })
+  await ledger.append(draft('guide@1', null))
+  await eventually('it is told', async () => (await deliveries('state=delivered')).length === 1)
+  const [first] = await deliveries()
+  const again = await ask('POST', `/admin/webhooks/deliveries/${String(first?.['id'])}/resend`)
+  assert.deepEqual([again.status, again.body['state']], [200, 'pending'])
+  await eventually('it is told again', () => calls.length === 2)
+  assert.equal(calls[0]?.headers['webhook-id'], calls[1]?.headers['webhook-id'])
+  const resent = await ask('GET', '/admin/audit?action=webhook.resend')
+  assert.equal((resent.body['data'] as object[]).length, 1)
+  const nobody = '0190163d-8694-739b-aea5-966c26f8ad91'
+  const missing = errorOf(await ask('POST', `/admin/webhooks/deliveries/${nobody}/resend`))
+  assert.equal(missing.code, 'delivery_not_found')
+})
+
+test('a webhook is tried out on demand, once', async (t) => {
+  const { ask, add, deliveries } = await administer(t)
+  const { calls, url } = await startReceiver(t, [500, 200])
+  const { body } = await add({ url })
+  const path = `/admin/webhooks/${String(body['id'])}/test`
+  const bad = await ask('POST', path)
+  const { state, last_error: error, attempts } = bad.body
+  assert.deepEqual([state, error, attempts], ['given_up', 'It answered with status 500.', 1])
+  assert.equal((await ask('POST', path)).body['state'], 'delivered')
+  const told = JSON.parse(calls[1]!.body) as { type: string }
+  assert.deepEqual([told.type, calls.length], ['webhook.test', 2])
+  assert.equal((await deliveries('state=given_up')).length, 1)
+})
+
+test('a webhook that is removed is owed nothing', async (t) => {
+  const { ask, add, ledger, deliveries } = await administer(t)
+  const { calls, url } = await startReceiver(t, [500])
+  const { body } = await add({ url })
+  await ledger.append(draft('guide@1', null))
+  await eventually('it is tried', () => calls.length > 0)
+  const path = `/admin/webhooks/${String(body['id'])}`
+  assert.equal((await ask('DELETE', path)).status, 200)
+  assert.equal(errorOf(await ask('DELETE', path)).code, 'webhook_not_found')
+  const id = String((await deliveries())[0]?.['id'])
+  const refused = errorOf(await ask('POST', `/admin/webhooks/deliveries/${id}/resend`))
+  assert.equal(refused.code, 'webhook_not_found')
+})
+
+test('an address is told once, and must be one that can be called', async (t) => {
+  const inFile = 'https://hooks.example.com/a'
+  const { ask, add } = await administer(t, [inFile])
+  assert.equal(errorOf(await add({ url: inFile })).code, 'declared_in_file')
+  const url = 'https://hooks.example.com/b'
+  assert.equal((await add({ url })).status, 201)
+  assert.equal(errorOf(await add({ url })).code, 'name_taken')
+  for (const bad of ['ftp://example.com', 'nowhere', 'https://ann:secret@example.com']) {
+    const refused = errorOf(await add({ url: bad }))
+    assert.deepEqual([refused.status, refused.code], [400, 'invalid_value'])
+  }
+  const { body } = await ask('GET', '/admin/webhooks')
+  const told = (body['data'] as Record<string, unknown>[]).map((one) => [one['url'], one['source']])
+  assert.deepEqual(told, [
+    [inFile, 'file'],
+    [url, 'api'],
+  ])
 })

@@ -1,0 +1,105 @@
+// Addresses that are told of deployments, and the calls to them, in the admin API's wire format.
+
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+
+import { DELIVERY_STATES } from '../../db/webhook-deliveries.ts'
+import { hintOf } from '../../secrets.ts'
+import { NullableTime, Time } from './fields.ts'
+import type { DeliveryRecord, DeliveryState } from '../../db/webhook-deliveries.ts'
+import type { StoredWebhook } from '../../db/webhooks.ts'
+
+const MAX_URL_CHARACTERS = 2_000
+/** as headrace.yaml has it */
+const MIN_SECRET_CHARACTERS = 24
+const MAX_SECRET_CHARACTERS = 500
+
+export const WebhookDraft = Type.Object(
+  {
+    url: Type.String({
+      minLength: 1,
+      maxLength: MAX_URL_CHARACTERS,
+      description: 'What is called, https:// or http://.',
+    }),
+    secret: Type.Optional(
+      Type.String({
+        minLength: MIN_SECRET_CHARACTERS,
+        maxLength: MAX_SECRET_CHARACTERS,
+        description:
+          'What calls are signed with: whsec_ and base64, or any text. Without it one is made, and the answer has it.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type WebhookDraft = Static<typeof WebhookDraft>
+
+const nullableText = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], description })
+
+const WEBHOOK = {
+  object: Type.Literal('webhook'),
+  id: nullableText('null: headrace.yaml has it, and it is changed there.'),
+  url: Type.String(),
+  secret_hint: Type.String({ description: 'The last characters of its secret.' }),
+  source: Type.Unsafe<'file' | 'api'>({ type: 'string', enum: ['file', 'api'] }),
+  created_at: NullableTime,
+}
+export const WebhookBody = Type.Object(WEBHOOK)
+export const NewWebhookBody = Type.Object({
+  ...WEBHOOK,
+  secret: Type.String({ description: 'Shown here only.' }),
+})
+
+export function webhookBody({ id, url, hint, createdAt }: StoredWebhook) {
+  const shown = { object: 'webhook' as const, id, url, secret_hint: hint, source: 'api' as const }
+  return { ...shown, created_at: createdAt.toISOString() }
+}
+
+export function fileWebhookBody({ url, secret }: { url: string; secret: string }) {
+  const shown = { object: 'webhook' as const, id: null, url, secret_hint: hintOf(secret) }
+  return { ...shown, source: 'file' as const, created_at: null }
+}
+
+const State = Type.Unsafe<DeliveryState>({
+  type: 'string',
+  enum: [...DELIVERY_STATES],
+  description: 'given_up: it is not tried any more.',
+})
+
+export const DeliveryBody = Type.Object({
+  object: Type.Literal('webhook_delivery'),
+  id: Type.String(),
+  event_id: Type.String({
+    description: 'webhook-id of every attempt, the same for all addresses.',
+  }),
+  type: Type.String({ description: 'deployment.deploy, deployment.rollback, …' }),
+  url: Type.String(),
+  state: State,
+  attempts: Type.Integer({ minimum: 0 }),
+  created_at: Time,
+  next_attempt_at: NullableTime,
+  delivered_at: NullableTime,
+  last_error: nullableText('Why the last attempt was none.'),
+})
+
+export const DELIVERY_QUERY = {
+  state: Type.Optional(State),
+  url: Type.Optional(Type.String({ description: 'To this address.' })),
+}
+
+export function deliveryBody(delivery: DeliveryRecord): Static<typeof DeliveryBody> {
+  return {
+    object: 'webhook_delivery',
+    id: delivery.id,
+    event_id: delivery.eventId,
+    type: delivery.type,
+    url: delivery.url,
+    state: delivery.state,
+    attempts: delivery.attempts,
+    created_at: delivery.createdAt.toISOString(),
+    next_attempt_at: delivery.nextAt?.toISOString() ?? null,
+    delivered_at: delivery.deliveredAt?.toISOString() ?? null,
+    last_error: delivery.lastError,
+  }
+}
