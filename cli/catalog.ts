@@ -1,38 +1,37 @@
-// `headrace catalog …`: what is known of models and versions, and their life. Notes and evaluations have files of their own.
+// `headrace catalog …`: what is known of models and versions. A version's life, requirements, notes and evaluations have files
+// of their own.
 //
 // Texts are given as they are, or as @file. Exit codes: 0 done, 1 it failed, 2 the command makes no sense.
 
 import { Command, Option } from 'commander'
 
 import { writeCard } from '../gateway/catalog/card.ts'
-import { collectCard } from '../gateway/catalog/card-data.ts'
+import { collectCard, lastDays } from '../gateway/catalog/card-data.ts'
 import { cardPage } from '../gateway/catalog/card-page.ts'
+import { measureLive } from '../gateway/catalog/live-metrics.ts'
 import {
   changeCatalogModel,
   createCatalogModel,
   getCatalogModel,
 } from '../gateway/catalog/models.ts'
-import { changeVersion, getVersion } from '../gateway/catalog/versions.ts'
+import { getVersion } from '../gateway/catalog/versions.ts'
 import { listCatalogModels } from '../gateway/db/catalog-models.ts'
 import { listVersions, VERSION_STATES } from '../gateway/db/catalog-versions.ts'
+import { liveMetricsBody } from '../gateway/dialects/admin/catalog-evaluation.ts'
 import {
   catalogModelBody,
   CatalogModelDraft,
   CatalogModelPatch,
   listedModelBody,
 } from '../gateway/dialects/admin/catalog-model.ts'
-import { readStates, versionBody, VersionPatch } from '../gateway/dialects/admin/catalog-version.ts'
+import { readStates, versionBody } from '../gateway/dialects/admin/catalog-version.ts'
 import { readTag } from './arguments.ts'
-import {
-  checked,
-  readJsonFile,
-  readReference,
-  readText,
-  readVersionId,
-} from './catalog-arguments.ts'
+import { checked, readJsonFile, readReference, readText } from './catalog-arguments.ts'
 import { withCatalog } from './catalog-database.ts'
 import { addEvaluationCommands } from './catalog-evaluations.ts'
 import { addNoteCommands } from './catalog-notes.ts'
+import { addRequirementCommands } from './catalog-requirements.ts'
+import { addVersionCommands } from './catalog-versions.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { CatalogVersion } from '../gateway/db/catalog-versions.ts'
 import type { ListedModel } from '../gateway/db/catalog-models.ts'
@@ -57,17 +56,6 @@ interface ModelFlags {
   json?: boolean
 }
 
-interface VersionFlags {
-  baseModel?: string | null
-  trainingData?: unknown
-  hyperparameters?: unknown
-  trainingRun?: string | null
-  changeNote?: string | null
-  createdBy?: string | null
-  price?: unknown
-  json?: boolean
-}
-
 export function catalogCommand(deps: DatabaseCommandDeps): Command {
   const run = withCatalog(deps)
   const catalog = new Command('catalog').description(
@@ -88,15 +76,26 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
 
   catalog
     .command('show')
-    .description('show all that was said of a model, or of a version')
+    .description('show all that was said of a model, or of a version, and how it does in service')
     .argument('<model[@version]>', 'guide, guide@3', readReference)
     .addHelpText('after', '\nExample:\n  headrace catalog show guide@3')
     .action(({ model, number }: Reference) =>
-      run(async ({ pool }) =>
-        number === null
-          ? json(catalogModelBody(await getCatalogModel(pool, model)))
-          : json(versionBody(await getVersion(pool, `${model}@${number}`))),
-      ),
+      run(async ({ pool, liveIn }) => {
+        const measured = async (id: string) =>
+          liveMetricsBody(await measureLive(pool, id, lastDays(new Date())))
+        if (number !== null) {
+          const version = versionBody(await getVersion(pool, `${model}@${number}`))
+          return json({ ...version, live_metrics: await measured(version.id) })
+        }
+        const shown = catalogModelBody(await getCatalogModel(pool, model))
+        const filter = { states: readStates(undefined), before: null, limit: MOST_ROWS }
+        const { rows } = await listVersions(pool, model, filter)
+        const live = []
+        for (const { id } of rows) {
+          if ((await liveIn(id, pool)) !== null) live.push(await measured(id))
+        }
+        return json({ ...shown, live_metrics: live })
+      }),
     )
 
   catalog
@@ -150,44 +149,6 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
     )
 
   catalog
-    .command('describe')
-    .description('say what a version was made of: each thing once, a draft excepted')
-    .argument('<model@version>', 'guide@3', readVersionId)
-    .addOption(text('--base-model <name>', 'what it was fine-tuned from'))
-    .addOption(file('--training-data <file>', 'a JSON array of name, size, split, source'))
-    .addOption(file('--hyperparameters <file>', 'a JSON object'))
-    .addOption(text('--training-run <reference>', 'of whatever trained it'))
-    .addOption(text('--change-note <text>', 'what is new in it'))
-    .addOption(text('--created-by <name>', 'who made it'))
-    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
-    .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample:\n  headrace catalog describe guide@3 --change-note @new.md')
-    .action((id: string, flags: VersionFlags) =>
-      run(async ({ pool, actor, liveIn }) => {
-        const patch = checked(VersionPatch, saidOfVersion(flags))
-        const version = await changeVersion({ pool, guards: { liveIn } }, actor, id, patch)
-        return flags.json ? json(versionBody(version)) : `${id} is described.`
-      }),
-    )
-
-  for (const [name, state, about] of [
-    ['archive', 'archived', 'put a version away: it is not to be deployed any more'],
-    ['ready', 'ready', 'take a draft, or an archived version, into use'],
-  ] as const) {
-    catalog
-      .command(name)
-      .description(about)
-      .argument('<model@version>', 'guide@3', readVersionId)
-      .addHelpText('after', `\nExample:\n  headrace catalog ${name} guide@3`)
-      .action((id: string) =>
-        run(async ({ pool, actor, liveIn }) => {
-          await changeVersion({ pool, guards: { liveIn } }, actor, id, { state })
-          return `${id} is ${state}.`
-        }),
-      )
-  }
-
-  catalog
     .command('card')
     .description('write the card of a model, of its live version or of another one')
     .argument('<model[@version]>', 'guide, guide@3', readReference)
@@ -200,6 +161,8 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
       }),
     )
 
+  addVersionCommands(catalog, run, deps)
+  addRequirementCommands(catalog, run)
   addNoteCommands(catalog, run)
   addEvaluationCommands(catalog, run)
   return catalog
@@ -239,18 +202,6 @@ function saidOfModel(flags: ModelFlags) {
     tags: flags.tag,
     price: flags.price,
     limits: flags.limits,
-  }
-}
-
-function saidOfVersion(flags: VersionFlags) {
-  return {
-    base_model: flags.baseModel,
-    training_data: flags.trainingData,
-    hyperparameters: flags.hyperparameters,
-    training_run: flags.trainingRun,
-    change_note: flags.changeNote,
-    created_by: flags.createdBy,
-    price: flags.price,
   }
 }
 

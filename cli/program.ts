@@ -21,6 +21,7 @@ import { live } from './lifetime.ts'
 import { modelsCommand } from './models.ts'
 import { projectsCommand } from './projects.ts'
 import { usageCommand } from './usage.ts'
+import { webhooksCommand } from './webhooks.ts'
 import { ConfigError, loadConfig, presumeConfig } from '../gateway/settings/config.ts'
 import { readSecretFiles } from '../gateway/settings/secret-files.ts'
 import type { DatabaseCommandDeps } from './database.ts'
@@ -128,6 +129,7 @@ export function createProgram(deps: ProgramDeps): Command {
   program.addCommand(exportCommand({ ...database, stderr, writeBytes: deps.writeBytes }))
   program.addCommand(feedbackCommand({ ...database, env }))
   program.addCommand(usageCommand(database))
+  program.addCommand(webhooksCommand(database))
   for (const command of withSubcommands(program)) {
     command
       .exitOverride()

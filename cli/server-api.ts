@@ -13,7 +13,11 @@ export const URL_FILE = 'server-url'
 
 export interface ServerApi {
   /** @throws Error in the server's words */
-  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>>
+  ask(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+  ): Promise<Record<string, unknown>>
 }
 
 export function serverApi(settings: Settings): ServerApi {
@@ -38,7 +42,7 @@ export function serverApi(settings: Settings): ServerApi {
         body: body && JSON.stringify(body),
       })
       const text = await response.text()
-      if (response.ok) return JSON.parse(text) as Record<string, unknown>
+      if (response.ok) return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
       throw new Error(messageOf(text) ?? `${url} answered with status ${response.status}.`)
     },
   }

@@ -112,4 +112,5 @@ async function notesOf(pool: Pool, model: string, version: CatalogVersion | null
   return { notes, hasMoreNotes, attachments }
 }
 
-const lastDays = (to: Date) => ({ from: new Date(to.getTime() - METRICS_DAYS * DAY_MS), to })
+/** What is told of how a version does in service. */
+export const lastDays = (to: Date) => ({ from: new Date(to.getTime() - METRICS_DAYS * DAY_MS), to })

@@ -113,3 +113,30 @@ test('versions are listed, archived and taken back, the live one excepted', asyn
   assert.deepEqual([unknown.code, unknown.stderr.includes("no version 'guide@9'")], [1, true])
   assert.equal((await run('show', 'Guide!')).code, 2)
 })
+
+test('a model is shown with how its live version does, and says what is required of the next', async (t) => {
+  const { run } = await startLibrary(t)
+  const shown = JSON.parse((await run('show', 'guide')).stdout) as {
+    live_metrics: { version: string; requests: number }[]
+  }
+  assert.deepEqual(
+    shown.live_metrics.map(({ version, requests }) => [version, requests]),
+    [['guide@2', 0]],
+  )
+  const version = JSON.parse((await run('show', 'guide@1')).stdout) as typeof shown & {
+    live_metrics: { error_rate: null }
+  }
+  assert.equal(version.live_metrics.error_rate, null)
+
+  assert.equal((await run('require', 'guide')).text, 'Nothing is required.\n')
+  const bounds = ['--min', 'a:b:f1=0.9', '--max', 'a:b:f1=1', '--max', 'faq:loss=1.2']
+  const said = await run('require', 'guide', ...bounds)
+  assert.match(said.stdout, /a:b +f1 +0\.9 +1\nfaq +loss +- +1\.2/)
+  const changed = await run('require', 'guide', '--min', 'faq:loss=0.1', '--drop', 'a:b:f1')
+  assert.match(changed.stdout, /AT MOST\nfaq +loss +0\.1 +-\n$/)
+  const kept = JSON.parse((await run('require', 'guide', '--json')).stdout) as object
+  const requirements = [{ dataset: 'faq', metric: 'loss', min: 0.1, max: null }]
+  assert.deepEqual(kept, { object: 'requirements', model: 'guide', requirements })
+  assert.equal((await run('require', 'guide', '--min', 'f1')).code, 2)
+  assert.match((await run('require', 'nobody')).text, /nobody/)
+})

@@ -1,0 +1,141 @@
+// `headrace catalog register`, `describe`, `ready`, `archive`, `delete`: versions, what they were made of, and their life.
+//
+// What only a server knows, which upstreams there are and what an engine holds, is asked of the one that runs.
+//
+// Exit codes: 0 done, 1 it failed, 2 the command makes no sense.
+
+import { Option } from 'commander'
+import type { Command } from 'commander'
+
+import { changeVersion } from '../gateway/catalog/versions.ts'
+import {
+  UpstreamVersionDraft,
+  versionBody,
+  VersionPatch,
+} from '../gateway/dialects/admin/catalog-version.ts'
+import { checked, readJsonFile, readText, readVersionId } from './catalog-arguments.ts'
+import { serverApi } from './server-api.ts'
+import { json } from './table.ts'
+import type { WithCatalog } from './catalog-database.ts'
+import type { DatabaseCommandDeps } from './database.ts'
+
+interface VersionFlags {
+  baseModel?: string | null
+  trainingData?: unknown
+  hyperparameters?: unknown
+  trainingRun?: string | null
+  changeNote?: string | null
+  createdBy?: string | null
+  price?: unknown
+  json?: boolean
+}
+
+interface RegisterFlags extends VersionFlags {
+  upstream?: string
+  asks?: string
+  draft?: boolean
+  licence?: string | null
+}
+
+const text = (flags: string, about: string) => new Option(flags, about).argParser(readText)
+const file = (flags: string, about: string) => new Option(flags, about).argParser(readJsonFile)
+
+export function addVersionCommands(
+  catalog: Command,
+  run: WithCatalog,
+  { loadSettings, stdout }: Pick<DatabaseCommandDeps, 'loadSettings' | 'stdout'>,
+) {
+  const ask = (method: 'POST' | 'DELETE', path: string, body?: object) =>
+    serverApi(loadSettings()).ask(method, path, body)
+  const say = (words: string) => void stdout.write(`${words}\n`)
+  const pathOf = (model: string) => `/admin/catalog/models/${encodeURIComponent(model)}/versions`
+
+  addFacts(
+    catalog
+      .command('register')
+      .description('tell of a version that an upstream answers; folders are there by themselves')
+      .argument('<model>', 'as clients name it')
+      .requiredOption('--upstream <name>', 'a declared one')
+      .requiredOption('--asks <name>', 'what it is called there; best one that never changes')
+      .option('--draft', 'not to be deployed yet')
+      .addOption(text('--licence <name>', 'SPDX id')),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  headrace catalog register support --upstream openai --asks gpt-5-2026-02-01',
+    )
+    .action(async (model: string, flags: RegisterFlags) => {
+      const { upstream, asks, licence } = flags
+      const state = flags.draft ? 'draft' : undefined
+      const draft = { upstream, asks, licence, state, ...saidOfVersion(flags) }
+      const told = await ask('POST', pathOf(model), checked(UpstreamVersionDraft, draft))
+      say(flags.json ? json(told) : `${String(told['id'])} is in the catalog.`)
+    })
+
+  catalog
+    .command('delete')
+    .description('delete a version for good: its folder goes, what was said of it stays')
+    .argument('<model@version>', 'guide@3', readVersionId)
+    .addHelpText('after', '\nExample:\n  headrace catalog delete guide@3')
+    .action(async (id: string) => {
+      const [model = '', number] = id.split('@')
+      await ask('DELETE', `${pathOf(model)}/${number}`)
+      say(`${id} is deleted.`)
+    })
+
+  addFacts(
+    catalog
+      .command('describe')
+      .description('say what a version was made of: each thing once, a draft excepted')
+      .argument('<model@version>', 'guide@3', readVersionId),
+  )
+    .addHelpText('after', '\nExample:\n  headrace catalog describe guide@3 --change-note @new.md')
+    .action((id: string, flags: VersionFlags) =>
+      run(async ({ pool, actor, liveIn }) => {
+        const patch = checked(VersionPatch, saidOfVersion(flags))
+        const version = await changeVersion({ pool, guards: { liveIn } }, actor, id, patch)
+        return flags.json ? json(versionBody(version)) : `${id} is described.`
+      }),
+    )
+
+  for (const [name, state, about] of [
+    ['archive', 'archived', 'put a version away: it is not to be deployed any more'],
+    ['ready', 'ready', 'take a draft, or an archived version, into use'],
+  ] as const) {
+    catalog
+      .command(name)
+      .description(about)
+      .argument('<model@version>', 'guide@3', readVersionId)
+      .addHelpText('after', `\nExample:\n  headrace catalog ${name} guide@3`)
+      .action((id: string) =>
+        run(async ({ pool, actor, liveIn }) => {
+          await changeVersion({ pool, guards: { liveIn } }, actor, id, { state })
+          return `${id} is ${state}.`
+        }),
+      )
+  }
+}
+
+function addFacts(command: Command): Command {
+  return command
+    .addOption(text('--base-model <name>', 'what it was fine-tuned from'))
+    .addOption(file('--training-data <file>', 'a JSON array of name, size, split, source'))
+    .addOption(file('--hyperparameters <file>', 'a JSON object'))
+    .addOption(text('--training-run <reference>', 'of whatever trained it'))
+    .addOption(text('--change-note <text>', 'what is new in it'))
+    .addOption(text('--created-by <name>', 'who made it'))
+    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
+    .option('--json', 'as JSON')
+}
+
+function saidOfVersion(flags: VersionFlags) {
+  return {
+    base_model: flags.baseModel,
+    training_data: flags.trainingData,
+    hyperparameters: flags.hyperparameters,
+    training_run: flags.trainingRun,
+    change_note: flags.changeNote,
+    created_by: flags.createdBy,
+    price: flags.price,
+  }
+}
