@@ -18,9 +18,9 @@ import { table } from '../bench/table.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { ROOT } from '../support/process.ts'
 import { Containers, findWhatIsMissing } from './containers.ts'
-import { chat, send } from './load.ts'
+import { chat, send, startLoad } from './load.ts'
 import { readOptions, say, tally, Verdict } from './verdict.ts'
-import type { Ask } from './load.ts'
+import type { Ask, Seen } from './load.ts'
 
 const MODEL = 'headrace-guide'
 const NODE_IMAGE = 'docker.io/library/node:24-slim'
@@ -43,7 +43,7 @@ if (missing) {
   say(`Skipped: ${missing}.`)
   process.exit(0)
 }
-const { clients } = readOptions({ clients: 6 })
+const { clients } = readOptions({ clients: 16 })
 const verdict = new Verdict()
 const containers = await Containers.open(join(ROOT, '.cache/containers'))
 
@@ -169,25 +169,38 @@ async function askAndEnd(url: string) {
   }
   verdict.hold('the health checks of gateway and runtime pass', true, 'they do')
 
-  say(`The gateway is told to end under ${clients} answers.`)
-  const asked = Array.from({ length: clients }, () => send(url, long(key)))
-  await sleep(300)
-  const toldMs = performance.now()
+  say(`The gateway is told to end under ${clients} clients.`)
+  const seen: Seen[] = []
+  const load = startLoad({
+    clients,
+    pauseMs: 20,
+    origin: () => url,
+    ask: () => long(key),
+    seen: (one) => void seen.push(one),
+  })
+  await sleep(2_000)
   await containers.run('podman', ['stop', '--time', '45', gateway])
-  const seen = await Promise.all(asked)
+  await load.stop()
   const code = await containers.run('podman', [
     'inspect',
     '--format',
     '{{.State.ExitCode}}',
     gateway,
   ])
+  const begun = seen.filter(({ status }) => status === 200)
   verdict.hold(
     'SIGTERM lets the answers that have begun end',
-    seen.every(({ isWhole }) => isWhole),
-    tally(seen.map(({ isWhole, code }) => (isWhole ? 'whole' : (code ?? 'not whole')))),
+    begun.every(({ isWhole }) => isWhole),
+    tally(begun.map(({ isWhole, code }) => (isWhole ? 'whole' : (code ?? 'not whole')))),
   )
-  const late = seen.filter(({ endMs }) => endMs > toldMs).length
-  verdict.hold('some of them end afterwards', late > 0, `${late} of ${seen.length}`)
+  const refused = seen.filter(({ code }) => code === 'draining').map(({ endMs }) => endMs)
+  const drainsMs = Math.min(...refused)
+  const late = begun.filter(({ startMs, endMs }) => startMs < drainsMs && endMs > drainsMs)
+  verdict.hold(
+    'they end after new requests are refused',
+    late.length > 0,
+    `${late.length} answers, ${refused.length} refused`,
+  )
   verdict.hold(
     'the gateway ends by itself, with code 0',
     code.trim() === '0',
@@ -195,7 +208,7 @@ async function askAndEnd(url: string) {
   )
 }
 
-/** A stream that takes a second or two. */
+/** A stream that takes a moment. */
 function long(key: string): Ask {
   const ask = chat(key, true, MODEL)
   const messages = [
