@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings clean
+.PHONY: help serve test test-times check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -19,6 +19,9 @@ serve: $(INSTALLED) ## start everything and print URL, key and an example
 
 test: $(INSTALLED) ## run all tests; FILES="test/a.test.ts …" for some
 	@$(NODE) test/run.ts $(FILES)
+
+test-times: $(INSTALLED) ## run all tests and list what took longest
+	@$(NODE) test/run.ts --times $(FILES)
 
 check: $(INSTALLED) ## check types, lint, import boundaries, format and unused code
 	@PATH="$$PWD/node_modules/.bin:$$PATH" npm run --silent check

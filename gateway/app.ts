@@ -5,6 +5,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 
 import fastify, { LogController } from 'fastify'
+import type { Ajv } from 'ajv'
 import type { FastifyBaseLogger } from 'fastify'
 
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
@@ -138,6 +139,8 @@ export interface AppDeps {
   openExchanges?: Set<Exchange>
   /** between signs of life on streams; absent: the usual time */
   pulseMs?: number
+  /** hears of what compiles the schemas of requests before it does; absent: nobody */
+  onAjv?: (ajv: Ajv) => void
   /** absent: nothing is logged */
   logger?: FastifyBaseLogger
   /** milliseconds since 1970, monotonic */
@@ -187,6 +190,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
         // Errors carry the value and the schema, so that they can say what was given and what is allowed.
         verbose: true,
       },
+      onCreate: deps.onAjv,
     },
   })
   // Schemas of answers are documentation; see dialects/openai/responses.ts.

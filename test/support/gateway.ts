@@ -18,6 +18,7 @@ import { KeptResponses } from '../../gateway/responses/kept-responses.ts'
 import { recordLog } from './logger.ts'
 import { libraryRoutes } from './library-routes.ts'
 import { openGuards } from './limits.ts'
+import { compileWhenUsed } from './schemas.ts'
 import { ScriptedRuntime } from './scripted-runtime.ts'
 import type { AppDeps, AppSettings } from '../../gateway/app.ts'
 import { ADMIN } from '../../gateway/callers/caller.ts'
@@ -175,6 +176,7 @@ export async function startGateway(
     limits,
     cache,
     admission,
+    onAjv: compileWhenUsed,
     ...deps,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })

@@ -1,5 +1,5 @@
-// A real PostgreSQL for a file of tests: one server, started when the first test asks, a schema of its own for each.
-// And one of a test's own, for the test that stops it.
+// A real PostgreSQL for a file of tests: a database of its own for each test, on the run's server or the file's.
+// And a server of a test's own, for the test that stops it.
 
 import { randomBytes } from 'node:crypto'
 import { rm, symlink } from 'node:fs/promises'
@@ -11,39 +11,43 @@ import { createPool } from '../../gateway/db/pool.ts'
 import { makeFolder } from './folder.ts'
 import { recordLog } from './logger.ts'
 import { defer, lastingFile } from './lasting.ts'
-import type { Connection, Pool } from '../../gateway/db/pool.ts'
+import { reachServer, TEMPLATE } from './postgres-server.ts'
+import type { Pool } from '../../gateway/db/pool.ts'
 import type { Lasting } from './lasting.ts'
 
 export interface TestPostgres {
-  /** connections to an empty schema, closed and dropped with the test */
-  pool(t: TestContext): Promise<Pool>
+  /**
+   * Connections to a database with all tables and nothing in them, closed and dropped with the test.
+   *
+   * @param isEmpty without the tables
+   */
+  pool(t: TestContext, options?: { isEmpty?: boolean }): Promise<Pool>
 }
 
 /** At the top of a file of tests. */
 export function usePostgres(): TestPostgres {
   const { logger } = recordLog()
-  let starting: Promise<EmbeddedPostgres> | null = null
-
-  const start = async () => {
-    const dataDir = await makeFolder(lasting)
-    const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-    defer(lasting, () => server.stop())
-    return server
-  }
+  let reaching: ReturnType<typeof reach> | null = null
   const lasting = lastingFile()
 
+  const reach = async () => {
+    const connection = await reachServer(lasting)
+    const admin = createPool(connection, logger)
+    defer(lasting, () => admin.end())
+    return { connection, admin }
+  }
+
   return {
-    async pool(t) {
-      const server = await (starting ??= start())
-      const schema = `test_${randomBytes(6).toString('hex')}`
-      const options = `-c search_path=${schema}`
-      const connection: Connection = { ...server.connection, options }
-      const pool = createPool(connection, logger)
-      await pool.query(`CREATE SCHEMA ${schema}`)
+    async pool(t, { isEmpty = false } = {}) {
+      const { connection, admin } = await (reaching ??= reach())
+      const database = `test_${randomBytes(6).toString('hex')}`
+      await admin.query(`CREATE DATABASE ${database} TEMPLATE ${isEmpty ? 'template0' : TEMPLATE}`)
+      // Forced: what a test left behind (a listener, a thread that copies) must not keep it.
       defer(t, async () => {
-        await pool.query(`DROP SCHEMA ${schema} CASCADE`)
-        await pool.end()
+        await admin.query(`DROP DATABASE ${database} WITH (FORCE)`)
       })
+      const pool = createPool({ ...connection, database }, logger)
+      defer(t, () => pool.end())
       return pool
     },
   }

@@ -11,6 +11,9 @@ import type { Lasting } from './lasting.ts'
 export const ROOT = join(import.meta.dirname, '../..')
 export const LAUNCHER = join(ROOT, 'headrace')
 
+const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
+const INHERITED = { PATH, HOME, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) }
+
 export interface StartOptions {
   env?: NodeJS.ProcessEnv
   cwd?: string
@@ -37,7 +40,7 @@ export function startHeadrace(
 ): TestProcess {
   const child = spawn(command, args, {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    env: { ...INHERITED, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...runAs,
   })

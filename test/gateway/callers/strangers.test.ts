@@ -1,7 +1,6 @@
 // Whoever has no key: they get in nobody's way, fill nothing, and learn nothing.
 
 import assert from 'node:assert/strict'
-import { Agent, request } from 'node:http'
 import test from 'node:test'
 
 import { pino } from 'pino'
@@ -9,6 +8,7 @@ import { pino } from 'pino'
 import { rowsOf, startAdmin } from '../../support/admin.ts'
 import { CHAT } from '../../support/gateway.ts'
 import { usePostgres } from '../../support/postgres.ts'
+import { sendWrongKeys } from '../../support/wrong-keys.ts'
 
 const postgres = usePostgres()
 
@@ -23,26 +23,15 @@ test('ten thousand wrong keys keep no valid one out, and fill no table', async (
   const valid = client.withOptions({ apiKey })
   await valid.models.list()
 
-  const agent = new Agent({ keepAlive: true, maxSockets: 100 })
-  t.after(() => agent.destroy())
-  const knock = (key: string) =>
-    new Promise<number>((resolve, reject) => {
-      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
-      const options = { port, agent, headers, method: 'POST', path: '/v1/chat/completions' }
-      const sent = request(options, (response) => {
-        response.resume().once('end', () => resolve(response.statusCode ?? 0))
-      })
-      sent.once('error', reject).end()
-    })
   const during = { isOver: false, served: 0 }
-  const burst = Promise.all(
-    Array.from({ length: WRONG_KEYS }, (_, index) => knock(`hr_wrong-${index}`)),
-  ).finally(() => (during.isOver = true))
+  const burst = sendWrongKeys(port, WRONG_KEYS).finally(() => (during.isOver = true))
   while (!during.isOver) {
     await valid.chat.completions.create(CHAT)
     during.served++
   }
-  const statuses = new Set(await burst)
+  const answers = await burst
+  assert.equal(answers.length, WRONG_KEYS)
+  const statuses = new Set(answers)
   statuses.delete(503)
   assert.deepEqual([...statuses], [401])
   assert.ok(during.served > 10, `${during.served} valid ones were served meanwhile`)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { randomUUIDv7 } from 'node:crypto'
 import { test } from 'node:test'
 
+import { insertEvaluations } from '../../../gateway/db/catalog-evaluations.ts'
 import { newestEvaluations } from '../../../gateway/db/requirements.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
 import { usePostgres } from '../../support/postgres.ts'
@@ -96,18 +98,36 @@ test('requirements make sense, and whoever changes them is in the audit log', as
 test('the newest value of a dataset and metric counts, whichever split it is of', async (t) => {
   const pool = await postgres.pool(t)
   await pool.query(
-    `CREATE TABLE catalog_evaluations (
-       id int, version text, dataset text, split text, metric text, value double precision, measured_at timestamptz
-     )`,
+    `INSERT INTO catalog_models (name, tags, limits, created_at, created_by, updated_at)
+     VALUES ('guide', '{}', '{}', now(), 'test', now())`,
   )
   await pool.query(
-    `INSERT INTO catalog_evaluations VALUES
-       (1, 'guide@2', 'triage', '', 'accuracy', 0.8, '2026-01-01'),
-       (2, 'guide@2', 'triage', 'test', 'accuracy', 0.9, '2026-01-03'),
-       (3, 'guide@2', 'triage', '', 'accuracy', 0.7, '2026-01-02'),
-       (4, 'guide@2', 'triage', '', 'f1', 0.6, '2026-01-01'),
-       (5, 'guide@3', 'triage', '', 'f1', 0.5, '2026-01-04')`,
+    `INSERT INTO catalog_versions
+       (id, model, number, kind, state, condition, created_by, created_at, registered_at, updated_at)
+     SELECT 'guide@' || number, 'guide', number, 'local', 'ready', 'present', 'test', now(), now(), now()
+     FROM generate_series(2, 3) AS number`,
   )
+  const told = (version: string, metric: string, value: number, day: number, split = '') => ({
+    id: randomUUIDv7(),
+    model: 'guide',
+    version,
+    dataset: 'triage',
+    split,
+    metric,
+    value,
+    higherIsBetter: true,
+    sampleSize: null,
+    run: null,
+    measuredAt: new Date(Date.UTC(2026, 0, day)),
+    measuredBy: 'test',
+  })
+  await insertEvaluations(pool, [
+    told('guide@2', 'accuracy', 0.8, 1),
+    told('guide@2', 'accuracy', 0.9, 3, 'test'),
+    told('guide@2', 'accuracy', 0.7, 2),
+    told('guide@2', 'f1', 0.6, 1),
+    told('guide@3', 'f1', 0.5, 4),
+  ])
   assert.deepEqual(await newestEvaluations(pool, 'guide@2'), [
     { dataset: 'triage', metric: 'accuracy', value: 0.9 },
     { dataset: 'triage', metric: 'f1', value: 0.6 },

@@ -12,7 +12,7 @@ import type { SpendQuestion } from '../../../gateway/db/spend.ts'
 const postgres = usePostgres()
 
 test('migrations run once, in order', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const ran = await migrate(pool)
   assert.equal(ran[0], '0001-api-keys.sql')
   assert.deepEqual(ran, ran.toSorted())
@@ -20,14 +20,14 @@ test('migrations run once, in order', async (t) => {
 })
 
 test('gateways that start at once run each migration once between them', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const all = await Promise.all(Array.from({ length: 5 }, () => migrate(pool)))
   const ran = all.filter((names) => names.length > 0)
   assert.equal(ran.length, 1)
 })
 
 test('a migration that was edited after it ran stops the start and is named', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const folder = await makeFolder(t)
   await cp(MIGRATIONS_FOLDER, folder, { recursive: true })
   await migrate(pool, folder)
@@ -40,7 +40,7 @@ test('a migration that was edited after it ran stops the start and is named', as
 })
 
 test('a database of a newer release is left alone', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const newer = await makeFolder(t)
   await cp(MIGRATIONS_FOLDER, newer, { recursive: true })
   await writeFile(join(newer, '0999-later.sql'), '-- Why: later\nSELECT 1;')
@@ -49,7 +49,7 @@ test('a database of a newer release is left alone', async (t) => {
 })
 
 test('a migration that fails leaves nothing of itself or of those before it', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const folder = await makeFolder(t)
   await writeFile(join(folder, '0001-good.sql'), '-- Why: good\nCREATE TABLE good (id int);')
   await writeFile(join(folder, '0002-bad.sql'), '-- Why: bad\nCREATE TABLE bad (id nonsense);')
@@ -61,7 +61,7 @@ test('a migration that fails leaves nothing of itself or of those before it', as
 })
 
 test('what was logged and spent before there were days is still there', async (t) => {
-  const pool = await postgres.pool(t)
+  const pool = await postgres.pool(t, { isEmpty: true })
   const before = await makeFolder(t)
   await cp(MIGRATIONS_FOLDER, before, {
     recursive: true,

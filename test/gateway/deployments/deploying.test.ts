@@ -99,7 +99,8 @@ test('every replica follows within two seconds, also where calls are lost', asyn
   const second = await addTinyVersion(fleet.dataDir, 'guide', { seed: 2 })
   // As a pooler does it that swallows calls.
   await fleet.pool.query(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN headrace_deployments%'",
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND query LIKE 'LISTEN headrace_deployments%'`,
   )
   const { status } = await here.deploy('guide', { action: 'deploy', version: second })
   assert.equal(status, 200)
