@@ -81,7 +81,8 @@ const FIGURES = `
           WHERE attempt ->> 'version' = ANY(versions) AND attempt ->> 'error' = ANY($6::text[])
         ) AS failed
     ) AS judged
-    WHERE e.id >= $1 AND e.model = $2 AND e.deployment >= $3 AND e.cache IS DISTINCT FROM 'hit'
+    WHERE e.id >= $1 AND e.deployment >= $3
+      AND e.deployment IN (SELECT id FROM deployments WHERE model = $2 AND id >= $3) AND e.cache IS DISTINCT FROM 'hit'
       AND (failed OR by_side AND outcome IN ('completed', 'cancelled'))
   ), slow AS MATERIALIZED (
     SELECT ${P95('first_ms')} AS first_ms, ${P95('total_ms')} AS total_ms FROM seen WHERE NOT is_canary

@@ -1,6 +1,7 @@
 // Routes as they are declared, over the models of the library.
 //
-// A declared name comes first; every other name is the library's. `name@version` pins one target: of a declared model by
+// A declared name comes first; every other name is the library's. A target that names a model of the library is answered as
+// that model is deployed: by all of its versions, by their weights, the one on trial among them. `name@version` pins one target: of a declared model by
 // the version that answers say, else one version of the library.
 //
 // Knows: declarations, the library's routes. Does not know: files.
@@ -87,10 +88,13 @@ export class DeclaredRoutes implements Routes {
       retries,
       cache_s: cache,
     } = model
+    const whole = await this.#deployedAs(targets)
+    const instead = await this.#targets(fallbacks)
     return {
+      ...whole,
       model: name,
-      targets: await this.#targets(targets),
-      fallbacks: await this.#targets(fallbacks),
+      targets: whole?.targets ?? (await this.#targets(targets)),
+      fallbacks: whole ? unique([...instead, ...whole.fallbacks]) : instead,
       balance: balance ?? 'weighted',
       stickyHeader: sticky?.toLowerCase() ?? null,
       retries: retries ?? this.#declaration.defaults?.retries ?? RETRIES,
@@ -101,17 +105,52 @@ export class DeclaredRoutes implements Routes {
   async #targets(declared: DeclaredTarget[]): Promise<Target[]> {
     const targets = await Promise.all(
       declared.map(async (target) =>
-        target.version === undefined ? this.#upstreamTarget(target) : this.#libraryTarget(target),
+        target.version === undefined
+          ? [this.#upstreamTarget(target)]
+          : this.#libraryTargets(target),
       ),
     )
     // A version that the library doesn't have yet gets no traffic; the others do.
-    return targets.filter((target) => target !== null)
+    return unique(targets.flat().filter((target) => target !== null))
   }
 
-  async #libraryTarget(declared: DeclaredTarget): Promise<Target | null> {
+  /** A version, or all that a model is deployed as: they share the weight, the one on trial with its share. */
+  async #libraryTargets(declared: DeclaredTarget): Promise<Target[]> {
     const route = await this.#library.find(declared.version ?? '')
-    const [found] = route?.targets ?? []
-    return found ? { ...found, ...this.#settingsOf(declared) } : null
+    if (!route) return []
+    const { canary } = route
+    const weight = declared.weight ?? 1
+    const onTrial = weight * (canary?.share ?? 0)
+    const whole = route.targets.reduce((sum, target) => sum + target.weight, 0)
+    const live = route.targets.map((target) =>
+      this.#asDeclared(target, declared, ((weight - onTrial) * target.weight) / whole),
+    )
+    return canary ? [...live, this.#asDeclared(canary.target, declared, onTrial)] : live
+  }
+
+  /**
+   * Of the only target, where it is a model of the library: the whole of its deployment, with who is on trial, who is copied,
+   * and what keeps a conversation on one version.
+   */
+  async #deployedAs(targets: DeclaredTarget[]): Promise<Route | null> {
+    const [only, ...others] = targets
+    if (only?.version === undefined || only.version.includes('@') || others.length > 0) return null
+    const route = await this.#library.find(only.version)
+    if (!route) return null
+    const asDeclared = (target: Target) => this.#asDeclared(target, only, target.weight)
+    const { canary } = route
+    return {
+      ...route,
+      targets: route.targets.map(asDeclared),
+      fallbacks: route.fallbacks.map(asDeclared),
+      canary: canary && { ...canary, target: asDeclared(canary.target) },
+    }
+  }
+
+  #asDeclared(target: Target, declared: DeclaredTarget, weight: number): Target {
+    const { price, timeouts } = this.#settingsOf(declared)
+    // What the catalog says a version costs stays where the declaration says nothing.
+    return { ...target, weight, price: price ?? target.price, timeouts }
   }
 
   #upstreamTarget(declared: DeclaredTarget): Target | null {
@@ -150,6 +189,17 @@ const named =
   (suffix: string) =>
   ({ upstream }: Target) =>
     upstream === suffix
+
+/** Each version once, with all of its weight. */
+function unique(targets: Target[]): Target[] {
+  const byVersion = new Map<string, Target>()
+  for (const target of targets) {
+    const first = byVersion.get(target.version)
+    const weight = (first?.weight ?? 0) + target.weight
+    byVersion.set(target.version, { ...(first ?? target), weight })
+  }
+  return [...byVersion.values()]
+}
 
 function timeoutsOf({ first_token_ms, stall_ms, total_ms }: DeclaredTimeouts): Timeouts {
   return {

@@ -13,6 +13,7 @@ import { recordLog } from './logger.ts'
 import type { Declaration } from '../../gateway/declared/schema.ts'
 import type { GatewayOptions } from './gateway.ts'
 import type { Logger } from '../../gateway/logger.ts'
+import type { Routes } from '../../gateway/routing/route.ts'
 
 export interface DeclaredGatewayOptions {
   env?: Record<string, string>
@@ -20,11 +21,17 @@ export interface DeclaredGatewayOptions {
   deps?: GatewayOptions['deps']
 }
 
+const NO_LIBRARY: Routes = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
+
 /** What a declaration makes of itself; tables are not there: the file has to do. */
 export async function openDeclaration(
   t: TestContext,
   declaration: Declaration,
-  { env = {}, logger = recordLog().logger }: { env?: Record<string, string>; logger?: Logger } = {},
+  {
+    env = {},
+    logger = recordLog().logger,
+    library = NO_LIBRARY,
+  }: { env?: Record<string, string>; logger?: Logger; library?: Routes } = {},
 ) {
   const file = join(await makeFolder(t), 'headrace.yaml')
   // JSON is YAML too.
@@ -32,7 +39,6 @@ export async function openDeclaration(
   // Nobody listens there.
   const pool = createPool({ host: '127.0.0.1', port: 1 }, recordLog().logger)
   t.after(() => pool.end())
-  const library = { find: () => Promise.resolve(null), list: () => Promise.resolve([]) }
   const keyring = new Keyring([])
   const declared = await openDeclared({ file, env, library, pool, keyring, logger })
   t.after(() => declared.close())

@@ -3,6 +3,7 @@
 import { DeployedRoutes } from '../../gateway/routing/deployed-routes.ts'
 import type { ModelKind } from '../../gateway/routing/route.ts'
 import type { Backend } from '../../gateway/backends/backend.ts'
+import type { TrafficState } from '../../gateway/deployments/state.ts'
 
 export interface NamedVersion {
   /** `model@n` */
@@ -13,8 +14,15 @@ export interface NamedVersion {
   task?: ModelKind
 }
 
-/** @param versions oldest first */
-export function libraryRoutes(versions: readonly NamedVersion[], local: Backend): DeployedRoutes {
+/**
+ * @param versions oldest first
+ * @param states what is deployed of models; of others the newest version
+ */
+export function libraryRoutes(
+  versions: readonly NamedVersion[],
+  local: Backend,
+  states: Record<string, TrafficState> = {},
+): DeployedRoutes {
   const modelOf = ({ id }: NamedVersion) => id.slice(0, id.indexOf('@'))
   const newestOf = (model: string) =>
     versions.findLast((version) => modelOf(version) === model)?.id ?? null
@@ -35,6 +43,8 @@ export function libraryRoutes(versions: readonly NamedVersion[], local: Backend)
       whenReleased: async () => true,
     },
     adopt: async (model) => {
+      const deployed = Object.hasOwn(states, model) ? states[model] : undefined
+      if (deployed) return { id: 7, model, state: deployed }
       const version = newestOf(model)
       if (version === null) return null
       const targets = [{ version, weight: 1 }]
