@@ -96,10 +96,17 @@ export async function bringDefaultModel(options: BringOptions): Promise<StoredVe
   }
 }
 
-/** For a gateway whose data folder is filled by somebody else. */
-export async function awaitDefaultModel(options: BringOptions): Promise<StoredVersion> {
+/**
+ * For a gateway whose data folder is filled by somebody else.
+ * @returns null: an upstream answers for it by now, and there is nothing to wait for
+ */
+export async function awaitDefaultModel(
+  options: BringOptions,
+  isElsewhere: () => Promise<boolean>,
+): Promise<StoredVersion | null> {
   const { settings, defaultModel, logger, gateway, signal } = options
   for (let isFirst = true; ; isFirst = false) {
+    if (await isElsewhere()) return null
     const version = await gateway.models.resolve(defaultModel)
     if (version) return version
     const detail = `There is no version of ${defaultModel} in ${settings.dataDir}/models yet.`
@@ -109,20 +116,33 @@ export async function awaitDefaultModel(options: BringOptions): Promise<StoredVe
   }
 }
 
+/** What answers for the default model now: deployments change that. */
+export interface Answering {
+  /** full id */
+  version: string
+  /** null: it is the library's, and an engine has to hold it */
+  upstream: string | null
+}
+
 /**
  * The version that answers for the default model: loaded at the start, and again whenever the runtime has lost it. What
  * its engine does meanwhile is looked up, as nobody tells: runtimes of other machines come and go by themselves.
  */
 export class DefaultModel {
-  readonly #answering: () => string
+  readonly #answering: () => Promise<Answering>
   readonly #deps: DefaultModelDeps
   #loading: Promise<void> | null = null
   #failedMs = -Infinity
+  #last: Answering | null = null
 
-  /** @param answering full id of the version that answers for it now: deployments change that */
-  constructor(answering: () => string, deps: DefaultModelDeps) {
+  constructor(answering: () => Promise<Answering>, deps: DefaultModelDeps) {
     this.#answering = answering
     this.#deps = deps
+  }
+
+  /** What is to stay loaded: nothing where an upstream answers. */
+  get wanted(): string[] {
+    return this.#last?.upstream === null ? [this.#last.version] : []
   }
 
   /** Waits for as long as the runtime can't be reached. @throws RuntimeError where it can't serve the version */
@@ -134,7 +154,7 @@ export class DefaultModel {
   reload(): void {
     const { logger, signal } = this.#deps
     this.load().catch((error: unknown) => {
-      if (!signal.aborted) logger.error({ err: error }, `${this.#answering()} can't be loaded`)
+      if (!signal.aborted) logger.error({ err: error }, `${this.#last?.version} can't be loaded`)
     })
   }
 
@@ -150,9 +170,10 @@ export class DefaultModel {
   /** Tells /readyz what the engine does now, and loads the version where no runtime has it any more. */
   async look(): Promise<void> {
     const { runtime, readiness, now = () => performance.now() } = this.#deps
-    const id = this.#answering()
+    const { version: id, upstream } = await this.#ask()
     // A load says itself how far it is.
     if (this.#loading) return
+    if (upstream !== null) return readiness.ready(id, upstream)
     const engines = await runtime.stats().then(
       (stats) => stats.engines.filter(({ version }) => version === id),
       () => [],
@@ -161,17 +182,24 @@ export class DefaultModel {
     if (engines.some(({ state }) => state === 'ready')) return readiness.ready(id)
     const starting = engines.find(({ state }) => state === 'restarting' || state === 'loading')
     if (starting) return readiness.wait('loading', `The engine of ${id} is being started again.`)
-    if (now() - this.#failedMs > RETRY_FAILED_MS) this.reload()
+    if (now() - this.#failedMs <= RETRY_FAILED_MS) return
+    readiness.wait('loading', `${id} is being loaded.`)
+    this.reload()
+  }
+
+  async #ask(): Promise<Answering> {
+    return (this.#last = await this.#answering())
   }
 
   async #load(): Promise<void> {
     const { runtime, readiness, signal, now = () => performance.now() } = this.#deps
-    const id = this.#answering()
-    const tell = (event: LoadEvent) => {
-      if (event.type !== 'progress') return
-      readiness.wait('loading', `${id} is being loaded.`, event.fraction)
-    }
     for (;;) {
+      const { version: id, upstream } = await this.#ask()
+      if (upstream !== null) return readiness.ready(id, upstream)
+      const tell = (event: LoadEvent) => {
+        if (event.type !== 'progress') return
+        readiness.wait('loading', `${id} is being loaded.`, event.fraction)
+      }
       readiness.wait('loading', `${id} is being loaded.`)
       try {
         await runtime.load(id, tell)

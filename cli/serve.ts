@@ -17,6 +17,7 @@ import { checkPortIsFree } from '../gateway/listening.ts'
 import { startGateway } from '../gateway/main.ts'
 import { SECRET_NAMES, secretFileName } from '../gateway/settings/secret-files.ts'
 import { createSocketFolder } from '../gateway/socket-folder.ts'
+import type { Answering } from './default-model.ts'
 import type { Lifetime } from './lifetime.ts'
 import type { Gateway } from '../gateway/main.ts'
 import type { RuntimeAddresses } from '../gateway/residency/open.ts'
@@ -73,21 +74,43 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
     return
   }
   const bringing = { entry: ENTRY, env, settings, defaultModel, logger, stderr, gateway, signal }
-  const version = await (settings.runtimeUrls ? awaitDefaultModel : bringDefaultModel)(bringing)
-  const name = version.manifest.model
-  await gateway.deployments.adoption.adopt(name)
-  const answering = () =>
-    gateway.deployments.live.find(name)?.state.targets[0]?.version ?? version.id
-  model = new DefaultModel(answering, { runtime, readiness, logger, signal })
-  gateway.residency?.follow('default model', () => [answering()])
-  await model.load()
+  // What an upstream answers for has no folder to be brought.
+  const isElsewhere = async () => (await liveOf(gateway, defaultModel))?.upstream != null
+  const version = settings.runtimeUrls
+    ? await awaitDefaultModel(bringing, isElsewhere)
+    : (await isElsewhere())
+      ? null
+      : await bringDefaultModel(bringing)
+  const name = version?.manifest.model ?? defaultModel
+  if (version) await gateway.deployments.adoption.adopt(name)
+  const own = { version: version?.id ?? name, upstream: null }
+  const answering = async () => (await liveOf(gateway, name)) ?? own
+  const followed = new DefaultModel(answering, { runtime, readiness, logger, signal })
+  model = followed
+  gateway.residency?.follow('default model', () => followed.wanted)
+  await followed.load()
   signal.throwIfAborted()
 
-  const answers = (await gateway.models.resolve(answering())) ?? version
-  const { precision, source } = answers.manifest
-  const isBundled = source.kind === 'bundled'
-  stdout.write(welcome({ ...gateway, model: { version: answers.id, precision, isBundled } }))
-  await model.follow()
+  stdout.write(welcome({ ...gateway, model: await welcomed(gateway, await answering()) }))
+  await followed.follow()
+}
+
+/** @returns what answers for a model by its deployment; null: it has none */
+async function liveOf(
+  { deployments, versions }: Pick<Gateway, 'deployments' | 'versions'>,
+  model: string,
+): Promise<Answering | null> {
+  const version = deployments.live.find(model)?.state.targets[0]?.version
+  if (version === undefined) return null
+  // What can't be looked up now is looked for in the library.
+  const found = await versions.find(version).catch(() => null)
+  return { version, upstream: found?.kind === 'upstream' ? found.upstream : null }
+}
+
+async function welcomed({ models }: Pick<Gateway, 'models'>, { version, upstream }: Answering) {
+  const manifest = upstream === null ? (await models.resolve(version))?.manifest : undefined
+  const precision = manifest?.precision ?? `over the upstream ${upstream ?? 'local'}`
+  return { version, precision, isBundled: manifest?.source.kind === 'bundled' }
 }
 
 /** What others bring into the data folder can be served too, once the runtime is there. */

@@ -20,6 +20,7 @@ import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { openDeployments } from './deployments/open.ts'
+import { UpstreamModels } from './deployments/upstream-models.ts'
 import { Webhooks } from './deployments/webhooks.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
@@ -50,6 +51,7 @@ import type { Residency } from './residency/residency.ts'
 import type { RuntimeAddresses } from './residency/open.ts'
 import type { Settings } from './settings/settings.ts'
 import type { Deployments } from './deployments/open.ts'
+import type { VersionSource } from './deployments/version-source.ts'
 import type { Runtime } from '../runtime/client.ts'
 
 export interface GatewayOptions {
@@ -77,6 +79,8 @@ export interface Gateway {
   /** what is to stay loaded; null where there is no runtime */
   residency: Residency | null
   models: ModelStore
+  /** of the library and of upstreams */
+  versions: VersionSource
   deployments: Deployments
   /** Lets running answers end, refuses new ones, writes the log. @param hurry cuts what still runs */
   close(hurry: AbortSignal): Promise<void>
@@ -175,7 +179,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const trials = openTrials({ pool, deployments, privacy, logger })
   started.defer(() => trials.close())
 
-  const readiness = new Readiness(() => declared.routes.upstreamModels)
+  const upstreamModels = new UpstreamModels({
+    live: deployments.live,
+    versions,
+    hasUpstream: (name) => declared.routes.backendOf(name) !== undefined,
+    isDeclared: (model) => declared.routes.declares(model),
+  })
+  await upstreamModels.start()
+  started.defer(() => upstreamModels.close())
+  const readiness = new Readiness(() => declared.routes.upstreamModels + upstreamModels.count)
   const openExchanges = new Set<Exchange>()
   const router = new Router()
   const now = () => performance.timeOrigin + performance.now()
@@ -292,5 +304,5 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await parts.disposeAsync()
     logger.info({}, 'the gateway has stopped')
   }
-  return { url, adminKey, readiness, runtime, residency, models, deployments, close }
+  return { url, adminKey, readiness, runtime, residency, models, versions, deployments, close }
 }

@@ -15,6 +15,8 @@ interface LocalModel {
   progress: number | null
   /** full id, while it answers */
   version: string | null
+  /** that answers as the version; null: an engine does */
+  upstream: string | null
 }
 
 export interface ReadinessReport {
@@ -51,6 +53,7 @@ export class Readiness {
     detail: 'The server is starting.',
     progress: null,
     version: null,
+    upstream: null,
   }
   /** models of the library that would be loaded when they are asked for */
   #libraryModels = 0
@@ -64,7 +67,8 @@ export class Readiness {
 
   get report(): ReadinessReport {
     const declaredModels = this.#countDeclared()
-    const has = { localVersion: this.#local?.version ?? null, declaredModels }
+    const localVersion = this.#local?.upstream === null ? this.#local.version : null
+    const has = { localVersion, declaredModels }
     if (this.#isDraining) return { ...DRAINING, ...has }
     const answering = declaredModels === 1 ? '1 model answers' : `${declaredModels} models answer`
     if (!this.#local) {
@@ -89,13 +93,18 @@ export class Readiness {
 
   /** The server's model doesn't answer, and why: it is imported, loaded, or its engine can't be started. */
   wait(phase: 'starting' | 'preparing' | 'loading' | 'failed', detail: string, progress?: number) {
-    this.#local = { phase, detail, progress: progress ?? null, version: null }
+    this.#local = { phase, detail, progress: progress ?? null, version: null, upstream: null }
   }
 
-  /** @param version full id of the server's model, which answers */
-  ready(version: string) {
+  /**
+   * @param version full id of the server's model, which answers
+   * @param upstream that answers as it; absent: an engine does
+   */
+  ready(version: string, upstream: string | null = null) {
     this.#hasAnswered = true
-    this.#local = { phase: 'ready', detail: `${version} answers.`, progress: 1, version }
+    const over = upstream === null ? '' : ` over the upstream ${upstream}`
+    const detail = `${version} answers${over}.`
+    this.#local = { phase: 'ready', detail, progress: 1, version, upstream }
   }
 
   /**

@@ -9,6 +9,7 @@ import { Readiness } from '../../gateway/readiness.ts'
 import { RuntimeError } from '../../runtime/client.ts'
 import { recordLog } from '../support/logger.ts'
 import { ScriptedRuntime } from '../support/scripted-runtime.ts'
+import type { Answering } from '../../cli/default-model.ts'
 import type { StoredVersion } from '../../models/store.ts'
 
 const VERSION = { id: 'guide@2' } as StoredVersion
@@ -19,14 +20,15 @@ function start(t: TestContext) {
   const ending = new AbortController()
   t.after(() => ending.abort())
   const time = { now: 0 }
-  const model = new DefaultModel(() => VERSION.id, {
+  const answering: Answering = { version: VERSION.id, upstream: null }
+  const model = new DefaultModel(() => Promise.resolve({ ...answering }), {
     runtime,
     readiness,
     logger: recordLog().logger,
     signal: ending.signal,
     now: () => time.now,
   })
-  return { runtime, readiness, model, time }
+  return { runtime, readiness, model, time, answering }
 }
 
 test('a server is not ready while its engine is started again, and ready after', async (t) => {
@@ -77,6 +79,34 @@ test('a version that can not be loaded is tried again half a minute later, not a
   time.now += 2_000
   await model.look()
   await model.load()
+  assert.equal(readiness.report.isReady, true)
+})
+
+test('where an upstream answers no engine is waited for, and none is kept', async (t) => {
+  const { runtime, readiness, model, answering } = start(t)
+  runtime.onLoad = () => Promise.reject(unusable())
+  Object.assign(answering, { version: 'guide@3', upstream: 'openai' })
+  await model.load()
+  const { isReady, detail, localVersion } = readiness.report
+  assert.deepEqual([isReady, localVersion], [true, null])
+  assert.equal(detail, 'guide@3 answers over the upstream openai.')
+  assert.deepEqual([runtime.loads, model.wanted], [0, []])
+
+  // Taken back to the library's.
+  Object.assign(answering, { version: 'guide@2', upstream: null })
+  runtime.onLoad = () => Promise.resolve()
+  await model.look()
+  await model.load()
+  assert.deepEqual([readiness.report.localVersion, model.wanted], ['guide@2', ['guide@2']])
+})
+
+test('a model that an upstream comes to answer for while its engine is waited for is ready', async (t) => {
+  const { runtime, readiness, model, answering } = start(t)
+  runtime.onLoad = () =>
+    Promise.reject(new RuntimeError({ code: 'runtime_unreachable', message: 'Away.' }))
+  const loading = model.load()
+  Object.assign(answering, { version: 'guide@3', upstream: 'openai' })
+  await loading
   assert.equal(readiness.report.isReady, true)
 })
 
