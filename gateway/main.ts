@@ -218,9 +218,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (scheduledExport) started.use(scheduledExport)
   const metrics = new Metrics({
     release,
+    dataDir,
+    extra: settings.metricsExtra,
     runtime,
     targets: router.healths,
     declared,
+    deployments,
     exchangeLog,
     limits: { limits, admission, cache },
     exports: scheduledExport,

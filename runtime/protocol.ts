@@ -9,6 +9,7 @@
 //   POST /versions/want     WantRequest          → 204; what this gateway wants resident, until it no longer says so
 //   POST /versions/fit      { version: string }  → Fit
 //   GET  /stats                                  → HostStats
+//   GET  /metrics                                → the same in Prometheus' text format
 //   GET  /healthz                                → 200 while the host answers
 //
 // Closing the connection of a generate or encode request cancels it: the engine frees its slot, or drops its texts, before the
@@ -280,6 +281,8 @@ export interface EngineStats {
   isWanted: boolean
   loadMs: number
   steps: number
+  /** sequences that had a part in a step, over all steps */
+  stepSequences: number
   prefillTokens: number
   decodeTokens: number
   cachedTokens: number

@@ -42,6 +42,8 @@ export interface Declared {
   /** null where there is no file */
   fileState: () => ConfigFileState | null
   storedState: () => StoredState
+  /** of upstreams that were asked */
+  certificates: () => Iterable<{ upstream: string; endsMs: number }>
   close(): Promise<void>
 }
 
@@ -71,6 +73,7 @@ export async function openDeclared(options: DeclaredOptions): Promise<Declared> 
     models: new ModelAdministration(deps),
     fileState: () => config?.state ?? null,
     storedState: () => stored.state,
+    certificates: () => upstreams.certificates(),
     close: () => parts.disposeAsync(),
   }
 }

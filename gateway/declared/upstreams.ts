@@ -7,6 +7,8 @@ import type { Backend } from '../backends/backend.ts'
 import type { DeclaredUpstream } from './schema.ts'
 
 export interface DeclaredBackend extends Backend {
+  /** milliseconds since 1970; null where it has no certificate, or was not asked yet */
+  readonly certificateEndsMs: number | null
   /** Takes no more requests; resolves when those that run have ended. */
   retire(): Promise<void>
   /** Cuts what runs. */
@@ -36,6 +38,14 @@ export class Upstreams {
 
   get(name: string): Backend | undefined {
     return this.#made.get(name)?.backend
+  }
+
+  /** Of those that have one and were asked. */
+  *certificates(): Iterable<{ upstream: string; endsMs: number }> {
+    for (const [upstream, { backend }] of this.#made) {
+      const endsMs = backend.certificateEndsMs
+      if (endsMs !== null) yield { upstream, endsMs }
+    }
   }
 
   /** @throws what making one throws, with nothing changed */

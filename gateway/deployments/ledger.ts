@@ -37,8 +37,17 @@ export interface LedgerOptions {
   now?: () => Date
 }
 
+/** Entries of one kind that this process wrote since its start. */
+export interface EntryCount {
+  model: string
+  action: string
+  outcome: string
+  count: number
+}
+
 export class Ledger {
   readonly #options: LedgerOptions
+  readonly #counts = new Map<string, EntryCount>()
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -46,6 +55,11 @@ export class Ledger {
 
   get #now(): Date {
     return this.#options.now?.() ?? new Date()
+  }
+
+  /** for metrics */
+  counts(): Iterable<EntryCount> {
+    return this.#counts.values()
   }
 
   /**
@@ -70,8 +84,7 @@ export class Ledger {
    * @throws GatewayError `deployment_conflict` where something else became live meanwhile
    */
   async end(attempt: string, draft: DeploymentDraft, error: string | null): Promise<Deployment> {
-    return inTransaction(this.#options.pool, async (transaction) => {
-      await lockLedger(transaction)
+    return this.#entering(async (transaction) => {
       const isThere = await deleteAttempt(transaction, attempt)
       if (!isThere) throw givenUp(draft)
       if (error === null) await requireUnchanged(transaction, draft)
@@ -86,8 +99,7 @@ export class Ledger {
 
   /** Without anything to be loaded first. @throws GatewayError `deployment_conflict` */
   async append(draft: DeploymentDraft): Promise<Deployment> {
-    return inTransaction(this.#options.pool, async (transaction) => {
-      await lockLedger(transaction)
+    return this.#entering(async (transaction) => {
       await requireUnchanged(transaction, draft)
       return this.#write(transaction, draft, null)
     })
@@ -98,7 +110,7 @@ export class Ledger {
     const { pool } = this.#options
     // Mostly there are none, and nobody is to wait for a look.
     if ((await listLostAttempts(pool)).length === 0) return []
-    return inTransaction(pool, async (transaction) => {
+    const made = await inTransaction(pool, async (transaction) => {
       await lockLedger(transaction)
       const closed: Deployment[] = []
       for (const { id, draft } of await listLostAttempts(transaction)) {
@@ -107,6 +119,24 @@ export class Ledger {
       }
       return closed
     })
+    return made.map((entry) => this.#counted(entry))
+  }
+
+  /** One entry, counted once it is committed. */
+  async #entering(write: (transaction: Queryable) => Promise<Deployment>): Promise<Deployment> {
+    const entry = await inTransaction(this.#options.pool, async (transaction) => {
+      await lockLedger(transaction)
+      return write(transaction)
+    })
+    return this.#counted(entry)
+  }
+
+  #counted(entry: Deployment): Deployment {
+    const { model, action, outcome } = entry
+    const name = `${model}\n${action}\n${outcome}`
+    const known = this.#counts.get(name)
+    this.#counts.set(name, { model, action, outcome, count: (known?.count ?? 0) + 1 })
+    return entry
   }
 
   async #write(

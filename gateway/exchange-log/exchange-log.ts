@@ -9,6 +9,7 @@ import { encodeExchange, HEADING, idOf } from '../db/exchanges.ts'
 import { ExchangeTables } from '../db/exchange-tables.ts'
 import { isRefusal } from '../db/refusal.ts'
 import { SystemPrompts } from '../db/system-prompts.ts'
+import { Lag } from './lag.ts'
 import { Spool } from './spool.ts'
 import { threadLinksOf } from './thread.ts'
 import { Writer } from './writer.ts'
@@ -47,12 +48,15 @@ export class ExchangeLog {
   /** closed in this turn of the event loop */
   readonly #gathered: Gathered[] = []
   #gatheredBytes = 0
+  readonly #lag: Lag
+  #kept = 0
   #dropped = 0
   #complainedMs = -Infinity
 
   private constructor(options: ExchangeLogOptions, spool: Spool) {
     this.#options = options
     this.#spool = spool
+    this.#lag = new Lag(options.now ?? Date.now)
     this.#systemPrompts = new SystemPrompts(options.now ?? Date.now)
     this.#writer = new Writer({
       ...options,
@@ -83,6 +87,16 @@ export class ExchangeLog {
   /** bytes on the disk that wait, with those of before */
   get pendingBytes(): number {
     return this.#spool.bytes
+  }
+
+  /** most that may wait there */
+  get maxBytes(): number {
+    return this.#options.maxBytes
+  }
+
+  /** how long the oldest exchange of this process has waited */
+  get lagMs(): number {
+    return this.#lag.ms(this.#kept - this.#spool.pending)
   }
 
   /** exchanges that never will be: there was no room, or they were refused */
@@ -134,6 +148,8 @@ export class ExchangeLog {
     const gathered = this.#gathered.splice(0)
     this.#gatheredBytes = 0
     const count = this.#spool.appendAll(gathered.map(({ payload }) => payload))
+    this.#kept += count
+    this.#lag.appended(this.#kept)
     for (const [at, { id, kept }] of gathered.entries()) {
       if (at >= count) this.#drop(id)
       try {

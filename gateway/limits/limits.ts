@@ -7,9 +7,11 @@
 // Knows: callers, claims. Does not know: HTTP, Redis, SQL.
 
 import { actualOf, claimsOf } from './claim.ts'
+import { Standings } from './standings.ts'
 import { rateHeaders, refuse } from './words.ts'
 import type { Claim, Need } from './claim.ts'
 import type { Counters, Hold } from './counters.ts'
+import type { LimitStanding } from './standings.ts'
 import type { RateHeaders } from './words.ts'
 import type { Caller, Limits as CallerLimits } from '../callers/caller.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
@@ -37,14 +39,21 @@ export interface Reservation {
 export class Limits {
   readonly #options: LimitsOptions
   readonly #refused = new Map<keyof CallerLimits, number>()
+  readonly #standings: Standings
 
   constructor(options: LimitsOptions) {
     this.#options = options
+    this.#standings = new Standings(options.now)
   }
 
   /** requests that were refused since the start, by the limit that stood in their way */
   get refused(): ReadonlyMap<keyof CallerLimits, number> {
     return this.#refused
+  }
+
+  /** where callers that were seen lately stand, the newest first */
+  standings(): Iterable<LimitStanding> {
+    return this.#standings
   }
 
   get isDegraded(): boolean {
@@ -68,6 +77,7 @@ export class Limits {
     const claims = claimsOf(caller, need, cameMs)
     if (claims.length === 0) return this.#reserve(claims, null, {})
     const { standings, refusal, hold } = await this.#options.counters.take(claims)
+    this.#standings.told(claims, standings)
     if (refusal) {
       const name = claims[refusal.claim]?.limitName
       if (name) this.#refused.set(name, (this.#refused.get(name) ?? 0) + 1)

@@ -7,11 +7,12 @@ export interface DeclaredStates {
   /** null where there is no file */
   fileState: () => { problem: string | null; reloads: number } | null
   storedState: () => { problems: string[]; isReachable: boolean }
+  certificates: () => Iterable<{ upstream: string; endsMs: number }>
 }
 
 export function exposeDeclared(
   registers: Registry[],
-  { fileState, storedState }: DeclaredStates,
+  { fileState, storedState, certificates }: DeclaredStates,
 ): void {
   new Gauge({
     name: 'headrace_config_in_force',
@@ -44,6 +45,16 @@ export function exposeDeclared(
     registers,
     collect() {
       this.set(Number(storedState().isReachable))
+    },
+  })
+  new Gauge({
+    name: 'headrace_upstream_certificate_expiry_timestamp_seconds',
+    help: "Until when an upstream's certificate is good, of those that were asked over TLS. Less than two weeks ahead: whoever runs it forgot to renew it.",
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { upstream, endsMs } of certificates()) this.set({ upstream }, endsMs / 1000)
     },
   })
 }

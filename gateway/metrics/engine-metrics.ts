@@ -33,6 +33,11 @@ const GAUGES: Figure[] = [
   ['kv_tokens_capacity', 'Tokens that the KV cache has room for.', (s) => s.kvTokensCapacity],
   ['memory_bytes', "The engine process's memory.", (s) => s.memoryBytes],
   [
+    'failed',
+    'Hosts on which the engine has been given up: its version answers nothing there until it is loaded again.',
+    (s) => Number(s.state === 'failed'),
+  ],
+  [
     'wanted',
     'Hosts that keep the version because it is live or kept warm; 0: it goes when it is idle.',
     (s) => Number(s.isWanted),
@@ -65,6 +70,11 @@ const COUNTERS: Figure[] = [
     (s) => s.restarts,
   ],
   ['steps_total', 'Forward passes since the engine started.', (s) => s.steps],
+  [
+    'step_sequences_total',
+    'Sequences that took part in forward passes: divided by steps it is the mean batch.',
+    (s) => s.stepSequences,
+  ],
   ['prefill_tokens_total', 'Prompt tokens computed.', (s) => s.prefillTokens],
   ['decode_tokens_total', 'Answer tokens computed.', (s) => s.decodeTokens],
   ['cached_tokens_total', 'Prompt tokens that were still in the KV cache.', (s) => s.cachedTokens],
@@ -109,7 +119,8 @@ export class EngineMetrics {
     ])
   }
 
-  async read(): Promise<void> {
+  /** @returns what was read, for whoever tells it under other names */
+  async read(): Promise<EngineStats[]> {
     const host = await this.#stats()
     this.#up.set(host ? 1 : 0)
     for (const [gauge, read] of this.#memory) gauge.set(host ? read(host.memory) : 0)
@@ -126,6 +137,7 @@ export class EngineMetrics {
       slowest.set(stats.version, loadMs)
       this.#loadSeconds.set(labels, loadMs / 1000)
     }
+    return host?.engines ?? []
   }
 
   /** null where the runtime doesn't answer */

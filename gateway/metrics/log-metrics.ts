@@ -8,6 +8,8 @@ import type { Figure } from './figures.ts'
 export interface LogSource {
   readonly pending: number
   readonly pendingBytes: number
+  readonly maxBytes: number
+  readonly lagMs: number
   readonly dropped: number
   readonly damaged: number
 }
@@ -22,6 +24,12 @@ const GAUGES: Figure<LogSource>[] = [
     'spool_bytes',
     'Disk that waiting exchanges take, with those of before; HEADRACE_SPOOL_MAX_BYTES is the most.',
     ({ pendingBytes }) => pendingBytes,
+  ],
+  ['spool_max_bytes', 'Most that they may take.', ({ maxBytes }) => maxBytes],
+  [
+    'lag_seconds',
+    'For how long the oldest exchange of this process has waited to be written.',
+    ({ lagMs }) => lagMs / 1000,
   ],
 ]
 

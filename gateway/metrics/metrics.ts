@@ -2,42 +2,56 @@
 //
 // Requests are observed once, when their exchange closes; only the time between tokens is observed as they pass. Gauges
 // that mirror somebody's state are read when scraped. Labels are bounded: models and versions that exist, routes that
-// exist, outcomes, statuses and error codes; what a client made up never becomes one.
+// exist, outcomes, statuses and error codes; what a client made up never becomes one, and of what exists there is room for
+// so much (label-room.ts).
 //
 // Knows: prom-client, and nobody else does. Does not know: Fastify.
 
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Registry } from 'prom-client'
 
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-
-import { exposeDeclared } from './declared-metrics.ts'
-import { EngineMetrics } from './engine-metrics.ts'
 import { exposeCatalog } from './catalog-metrics.ts'
+import { exposeDeclared } from './declared-metrics.ts'
+import { exposeDeployments } from './deployment-metrics.ts'
+import { EngineMetrics } from './engine-metrics.ts'
+import { ExchangeMetrics } from './exchange-metrics.ts'
 import { exposeExports } from './export-metrics.ts'
+import { GenAiMetrics } from './gen-ai-metrics.ts'
 import { exposeLimits } from './limit-metrics.ts'
-import { exposeTrials } from './trial-metrics.ts'
 import { exposeLog } from './log-metrics.ts'
+import { exposeProcess } from './process-metrics.ts'
+import { exposeStandings } from './standing-metrics.ts'
 import { TargetMetrics } from './target-metrics.ts'
-import type { DeclaredStates } from './declared-metrics.ts'
+import { exposeTrials } from './trial-metrics.ts'
+import { VllmMetrics } from './vllm-metrics.ts'
 import type { CatalogSource } from './catalog-metrics.ts'
+import type { DeclaredStates } from './declared-metrics.ts'
+import type { DeploymentSource } from './deployment-metrics.ts'
 import type { ExportSource } from './export-metrics.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { LimitSources } from './limit-metrics.ts'
-import type { TrialSources } from './trial-metrics.ts'
 import type { LogSource } from './log-metrics.ts'
-import type { TargetHealths } from '../routing/target-health.ts'
+import type { ExtraMetrics } from '../settings/setting-kinds.ts'
+import type { StandingSource } from './standing-metrics.ts'
+import type { TargetSource } from './target-metrics.ts'
+import type { TrialSources } from './trial-metrics.ts'
 import type { Runtime } from '../../runtime/client.ts'
 
 export interface MetricsOptions {
   /** of this build */
   release: string
+  /** whose disk is looked at; absent: none */
+  dataDir?: string
+  /** what is told beyond our own names; absent: nothing */
+  extra?: ReadonlySet<ExtraMetrics>
   /** null: there is none */
   runtime: Pick<Runtime, 'stats'> | null
-  targets: TargetHealths
+  targets: TargetSource
   /** absent: nothing is declared */
   declared?: DeclaredStates
+  /** absent: nothing is deployed */
+  deployments?: DeploymentSource
   exchangeLog: LogSource
-  limits: LimitSources
+  limits: LimitSources & { limits: StandingSource }
   /** absent: no folders are followed */
   catalog?: CatalogSource
   /** absent: no version is ever on trial */
@@ -46,107 +60,28 @@ export interface MetricsOptions {
   exports?: ExportSource
 }
 
-// Users feel differences under 300 ms, so that is where the buckets are.
-const FIRST_TOKEN_BUCKETS = [
-  0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 10, 30,
-]
-const PACE_BUCKETS = [
-  0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,
-  0.5, 1, 2,
-]
-const WAIT_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30]
-const DURATION_BUCKETS = [
-  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 120,
-  300,
-]
-
-/** the sampling interval of the event loop's delay, which Node counts into what it measures */
-const LOOP_RESOLUTION_MS = 10
+const NO_EXTRA: ReadonlySet<ExtraMetrics> = new Set()
 
 export class Metrics {
   readonly #registry = new Registry()
+  readonly #exchanges: ExchangeMetrics
   readonly #engines: EngineMetrics | null
   /** told of every attempt */
   readonly #targets: TargetMetrics
-  readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
-  /** observers of the time between tokens, made once for each version */
+  readonly #genAi: GenAiMetrics | null
+  readonly #vllm: VllmMetrics | null
+  readonly #stopMeasuring: () => void
+  /** observers of the time between tokens, made once for each model and version */
   readonly #paces = new Map<string, (seconds: number) => void>()
-  readonly #requests
-  readonly #inFlight
-  readonly #errors
-  readonly #duration
-  readonly #firstToken
-  readonly #pace
-  readonly #queue
-  readonly #prefill
-  readonly #tokens
   readonly #keyLookups
   readonly #strangersDropped
 
   constructor(options: MetricsOptions) {
-    const { release, runtime, targets, declared, exchangeLog, limits, trials } = options
-    const registers = [this.#registry]
-    collectDefaultMetrics({ register: this.#registry })
-    this.#loopDelay.enable()
-
-    this.#requests = new Counter({
-      name: 'headrace_requests_total',
-      help: 'Exchanges that ended, by how: completed, cancelled (the client left), failed (our fault), refused.',
-      labelNames: ['route', 'model', 'version', 'outcome', 'status'],
-      registers,
-    })
-    this.#inFlight = new Gauge({
-      name: 'headrace_requests_in_flight',
-      help: 'Exchanges that are open now: waiting, computed or streamed.',
-      registers,
-    })
-    this.#errors = new Counter({
-      name: 'headrace_errors_total',
-      help: 'Errors that clients were told, by code; the codes are listed in gateway/errors.ts.',
-      labelNames: ['code'],
-      registers,
-    })
-    this.#duration = new Histogram({
-      name: 'headrace_request_duration_seconds',
-      help: "From a request's arrival to the last byte of its answer. Long answers take long: judge by time to first token.",
-      labelNames: ['route', 'model', 'version', 'outcome'],
-      buckets: DURATION_BUCKETS,
-      registers,
-    })
-    this.#firstToken = new Histogram({
-      name: 'headrace_time_to_first_token_seconds',
-      help: "From a request's arrival to its first piece of answer: queue, prefill and any loading of the version.",
-      labelNames: ['model', 'version'],
-      buckets: FIRST_TOKEN_BUCKETS,
-      registers,
-    })
-    this.#pace = new Histogram({
-      name: 'headrace_inter_token_seconds',
-      help: 'Time from one token of an answer to the next. Rises with the load; a jump at constant load is an engine in trouble.',
-      labelNames: ['model', 'version'],
-      buckets: PACE_BUCKETS,
-      registers,
-    })
-    this.#queue = new Histogram({
-      name: 'headrace_queue_seconds',
-      help: 'Wait for a slot in the engine. Above zero for long: the version needs more slots or another host.',
-      labelNames: ['model', 'version'],
-      buckets: WAIT_BUCKETS,
-      registers,
-    })
-    this.#prefill = new Histogram({
-      name: 'headrace_prefill_seconds',
-      help: 'Time that the engine took to read the prompt. Grows with the tokens that were not in the cache.',
-      labelNames: ['model', 'version'],
-      buckets: WAIT_BUCKETS,
-      registers,
-    })
-    this.#tokens = new Counter({
-      name: 'headrace_tokens_total',
-      help: 'Tokens by direction: prompt (cached ones included), cached (read from the KV cache), completion.',
-      labelNames: ['model', 'version', 'direction'],
-      registers,
-    })
+    const { runtime, declared, deployments, catalog, trials, exports } = options
+    const { limits, extra = NO_EXTRA } = options
+    const registers: [Registry] = [this.#registry]
+    this.#stopMeasuring = exposeProcess(registers, options)
+    this.#exchanges = new ExchangeMetrics(registers)
     this.#keyLookups = new Counter({
       name: 'headrace_key_lookups_total',
       help: 'Look-ups of API keys in the database. `failed`: it was away, and known keys went on from memory.',
@@ -158,32 +93,18 @@ export class Metrics {
       help: 'Requests with a wrong key, or none, that left no row in the exchange log: there is room for 100 a minute. A burst is somebody who tries keys, or a client with an old one.',
       registers,
     })
-    exposeLog(registers, exchangeLog)
-    const loopDelay = this.#loopDelay
-    new Gauge({
-      name: 'headrace_event_loop_delay_p99_seconds',
-      help: "99th percentile of the event loop's delay since the last scrape. Above 0.02: something computes in the gateway.",
-      registers,
-      collect() {
-        const delayMs =
-          loopDelay.count > 0 ? loopDelay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS : 0
-        this.set(Math.max(0, delayMs) / 1000)
-        loopDelay.reset()
-      },
-    })
-    new Gauge({
-      name: 'headrace_build_info',
-      help: 'Always 1; the labels say what runs.',
-      labelNames: ['release', 'node'],
-      registers,
-    }).set({ release, node: process.version }, 1)
+    exposeLog(registers, options.exchangeLog)
+    this.#genAi = extra.has('gen_ai') ? new GenAiMetrics(registers) : null
+    this.#vllm = extra.has('vllm') ? new VllmMetrics(registers) : null
     this.#engines = runtime && new EngineMetrics(runtime, registers)
-    this.#targets = new TargetMetrics(registers, targets)
+    this.#targets = new TargetMetrics(registers, options.targets)
+    if (deployments) exposeDeployments(registers, deployments)
     if (declared) exposeDeclared(registers, declared)
-    if (options.catalog) exposeCatalog(registers, options.catalog)
-    if (options.exports) exposeExports(registers, options.exports)
+    if (catalog) exposeCatalog(registers, catalog)
+    if (exports) exposeExports(registers, exports)
     exposeLimits(registers, limits)
     if (trials) exposeTrials(registers, trials)
+    exposeStandings(registers, limits.limits, extra.has('limits'))
   }
 
   get contentType(): string {
@@ -191,41 +112,33 @@ export class Metrics {
   }
 
   opened() {
-    this.#inFlight.inc()
+    this.#exchanges.opened()
   }
 
   closed(record: ExchangeRecord) {
-    this.#inFlight.dec()
-    const { route, outcome } = record
-    const model = record.model ?? ''
-    const version = record.version ?? ''
-    this.#requests.inc({ route, model, version, outcome, status: record.status })
-    this.#duration.observe({ route, model, version, outcome }, record.totalMs / 1000)
-    if (record.errorCode) this.#errors.inc({ code: record.errorCode })
+    const labels = this.#exchanges.labelsOf(record)
+    this.#exchanges.closed(record, labels)
     for (const attempt of record.attempts) this.#targets.attempted(attempt)
-
-    const labels = { model, version }
-    if (record.timeToFirstTokenMs !== null) {
-      this.#firstToken.observe(labels, record.timeToFirstTokenMs / 1000)
-    }
-    if (record.queueMs !== null) this.#queue.observe(labels, record.queueMs / 1000)
-    if (record.prefillMs !== null) this.#prefill.observe(labels, record.prefillMs / 1000)
-    for (const [direction, tokens] of [
-      ['prompt', record.promptTokens],
-      ['cached', record.cachedTokens],
-      ['completion', record.completionTokens],
-    ] as const) {
-      if (tokens) this.#tokens.inc({ ...labels, direction }, tokens)
-    }
+    const code = record.errorCode === null ? '' : this.#exchanges.codeOf(record.errorCode)
+    this.#genAi?.closed(record, labels.model, code)
+    this.#vllm?.closed(record, labels.model)
   }
 
   /** Observes the time between two tokens of this version's answers. */
   paceOf(model: string, version: string): (seconds: number) => void {
-    let pace = this.#paces.get(version)
+    const labels = this.#exchanges.labelsOf({ model, version })
+    const name = `${labels.model}\n${labels.version}`
+    let pace = this.#paces.get(name)
     if (!pace) {
-      const child = this.#pace.labels(model, version)
-      pace = (seconds) => child.observe(seconds)
-      this.#paces.set(version, pace)
+      const own = this.#exchanges.paceOf(labels)
+      const vllm = this.#vllm?.paceOf(labels.model)
+      pace = vllm
+        ? (seconds) => {
+            own(seconds)
+            vllm(seconds)
+          }
+        : own
+      this.#paces.set(name, pace)
     }
     return pace
   }
@@ -240,11 +153,12 @@ export class Metrics {
 
   /** The text that Prometheus reads. A runtime that doesn't answer is a metric, not a failed scrape. */
   async render(): Promise<string> {
-    await this.#engines?.read()
+    const engines = (await this.#engines?.read()) ?? []
+    this.#vllm?.read(engines)
     return this.#registry.metrics()
   }
 
   close() {
-    this.#loopDelay.disable()
+    this.#stopMeasuring()
   }
 }

@@ -3,21 +3,27 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
+import { FIRST_DELTA_BUCKETS } from './buckets.ts'
+import { LabelRoom } from './label-room.ts'
 import type { Attempt } from '../routing/route.ts'
 import type { TargetHealths } from '../routing/target-health.ts'
 
+/** targets' states, and when their upstreams' certificates end */
+export type TargetSource = Pick<TargetHealths, 'states'>
+
+/** targets that one process has asked since its start, and the codes that they failed with */
+const MOST_TARGETS = 1_000
+const MOST_RESULTS = 200
+
 const STATES = { closed: 0, half_open: 1, open: 2 }
 
-// From what an upstream next door takes to what a reasoning model does.
-const FIRST_DELTA_BUCKETS = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 60,
-]
-
 export class TargetMetrics {
+  readonly #targets = new LabelRoom(MOST_TARGETS)
+  readonly #results = new LabelRoom(MOST_RESULTS)
   readonly #attempts
   readonly #firstDelta
 
-  constructor(registers: Registry[], healths: TargetHealths) {
+  constructor(registers: Registry[], healths: TargetSource) {
     this.#attempts = new Counter({
       name: 'headrace_attempts_total',
       help: 'Times a target was asked, by how: answered, or the code of its failure before the first delta.',
@@ -26,8 +32,8 @@ export class TargetMetrics {
     })
     this.#firstDelta = new Histogram({
       name: 'headrace_target_first_delta_seconds',
-      help: 'From asking a target to the first delta of its answer: what it takes without anything of ours.',
-      labelNames: ['version', 'upstream'],
+      help: 'From asking an upstream to the first delta of its answer: what it takes without anything of ours.',
+      labelNames: ['upstream'],
       buckets: FIRST_DELTA_BUCKETS,
       registers,
     })
@@ -38,7 +44,9 @@ export class TargetMetrics {
       registers,
       collect() {
         this.reset()
+        let room = MOST_TARGETS
         for (const { version, upstream, state } of healths.states()) {
+          if (room-- <= 0) break
           this.set({ version, upstream }, STATES[state])
         }
       },
@@ -50,15 +58,19 @@ export class TargetMetrics {
       registers,
       collect() {
         this.reset()
+        let room = MOST_TARGETS
         for (const { version, upstream, open } of healths.states()) {
+          if (room-- <= 0) break
           this.set({ version, upstream }, open)
         }
       },
     })
   }
 
-  attempted({ version, upstream, ms, error }: Attempt) {
-    this.#attempts.inc({ version, upstream, result: error ?? 'answered' })
-    if (error === null) this.#firstDelta.observe({ version, upstream }, ms / 1000)
+  attempted(attempt: Attempt) {
+    const [version, upstream] = this.#targets.fit(attempt.version, attempt.upstream)
+    const [result] = this.#results.fit(attempt.error ?? 'answered')
+    this.#attempts.inc({ version, upstream, result })
+    if (attempt.error === null) this.#firstDelta.observe({ upstream }, attempt.ms / 1000)
   }
 }

@@ -84,6 +84,17 @@ export function readShare(given: string): number | undefined {
   return share >= 0 && share <= 1 ? share : undefined
 }
 
+/** Metrics beyond our own names: OpenTelemetry's, vLLM's, and what is left of each caller's limits. */
+export type ExtraMetrics = (typeof EXTRA_METRICS)[number]
+const EXTRA_METRICS = ['gen_ai', 'vllm', 'limits'] as const
+
+export function readExtraMetrics(given: string): ReadonlySet<ExtraMetrics> | undefined {
+  if (given === 'none') return new Set()
+  const names = given.split(',').map((part) => part.trim())
+  const known = EXTRA_METRICS.filter((name) => names.includes(name))
+  return known.length === names.length ? new Set(known) : undefined
+}
+
 /** null: none */
 export function readDefaultModel(given: string): string | null | undefined {
   if (given === 'none') return null

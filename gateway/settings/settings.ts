@@ -11,6 +11,7 @@ import {
   claim,
   oneOf,
   readDefaultModel,
+  readExtraMetrics,
   readHttpUrl,
   readModelNames,
   readExportUrl,
@@ -26,7 +27,7 @@ import { DEFAULT_PRECISION, PRECISIONS } from '../../models/manifest.ts'
 import { BODY_POLICIES } from '../callers/body-policy.ts'
 import { readSecretKeys } from '../secrets.ts'
 import type { BodyPolicy } from '../callers/body-policy.ts'
-import type { Setting } from './setting-kinds.ts'
+import type { ExtraMetrics, Setting } from './setting-kinds.ts'
 import type { Precision } from '../../models/manifest.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -198,6 +199,13 @@ export const SETTINGS = {
     allowed: 'a number from 0 to 1',
     read: readShare,
   },
+  metricsExtra: {
+    name: 'HEADRACE_METRICS_EXTRA',
+    default: 'gen_ai',
+    about: 'metrics beyond our own: `gen_ai`, `vllm`, `limits`; see [watching](watching.md)',
+    allowed: 'gen_ai, vllm and limits with commas between them, or none',
+    read: readExtraMetrics,
+  } satisfies Setting<ReadonlySet<ExtraMetrics>, string>,
   logLevel: oneOf<LogLevel>({
     name: 'HEADRACE_LOG_LEVEL',
     default: 'info',

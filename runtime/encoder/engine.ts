@@ -60,6 +60,7 @@ export class EncoderEngine implements Loop {
   #isDraining = false
   #nth = 0
   #steps = 0
+  #stepSequences = 0
   #tokens = 0
   #computeMs = 0
 
@@ -103,6 +104,7 @@ export class EncoderEngine implements Loop {
     const batch = this.#pool.take()
     if (batch.length === 0) return
     this.#steps++
+    this.#stepSequences += batch.length
     const startedMs = this.#now()
     for (const { owner } of batch) owner.begin(startedMs)
     const rows = this.#runner.run(batch)
@@ -134,6 +136,7 @@ export class EncoderEngine implements Loop {
       kvTokensCapacity: 0,
       memoryBytes: process.memoryUsage.rss(),
       steps: this.#steps,
+      stepSequences: this.#stepSequences,
       prefillTokens: this.#tokens,
       decodeTokens: 0,
       cachedTokens: 0,

@@ -61,6 +61,7 @@ export class Engine {
   #events: [id: string, event: GenerateEvent][] = []
   #isDraining = false
   #steps = 0
+  #stepSequences = 0
   #prefillTokens = 0
   #decodeTokens = 0
   #cachedTokens = 0
@@ -121,6 +122,7 @@ export class Engine {
     let budget = this.#prefillChunk
     let piece = this.#scheduler.nextPiece(budget)
     while (piece) {
+      this.#stepSequences++
       this.#runPiece(piece)
       this.#commitPiece(piece)
       budget -= piece.tokens.length
@@ -128,6 +130,7 @@ export class Engine {
     }
     const batch = this.#scheduler.nextBatch()
     if (!batch) return
+    this.#stepSequences += batch.tokens.length
     this.#runBatch(batch)
     this.#commitBatch(batch)
   }
@@ -150,6 +153,7 @@ export class Engine {
       kvTokensCapacity: slots * capacity,
       memoryBytes: process.memoryUsage.rss(),
       steps: this.#steps,
+      stepSequences: this.#stepSequences,
       prefillTokens: this.#prefillTokens,
       decodeTokens: this.#decodeTokens,
       cachedTokens: this.#cachedTokens,

@@ -21,6 +21,7 @@ const NONE: EngineOwnStats = {
   kvTokensCapacity: 0,
   memoryBytes: 0,
   steps: 0,
+  stepSequences: 0,
   prefillTokens: 0,
   decodeTokens: 0,
   cachedTokens: 0,

@@ -11,6 +11,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 import { HEARTBEAT_MS } from '../protocol.ts'
 import { AnswerStream } from './answer-stream.ts'
+import { CONTENT_TYPE, HostMetrics } from './metrics.ts'
 import { Refusal } from './refusal.ts'
 import { readJson } from './request-body.ts'
 import { createRequestShapes } from './request-shapes.ts'
@@ -37,6 +38,7 @@ const KEEP_ALIVE_MS = 65_000
 export function createRuntimeServer({ host, token, logger }: RuntimeServerOptions): Server {
   const shapes = createRequestShapes()
   const answers = new Set<AnswerStream>()
+  const metrics = new HostMetrics()
   const isAllowed = token === null ? () => true : bearerCheck(token)
 
   function answer<T extends EngineEvent | LoadEvent>(response: ServerResponse, source: Source<T>) {
@@ -80,6 +82,10 @@ export function createRuntimeServer({ host, token, logger }: RuntimeServerOption
       else sendJson(response, 200, fit)
     },
     'GET /stats': async (_request, response) => sendJson(response, 200, await host.stats()),
+    'GET /metrics': async (_request, response) => {
+      const text = metrics.render(await host.stats())
+      response.writeHead(200, { 'content-type': CONTENT_TYPE }).end(text)
+    },
     'GET /healthz': (_request, response) => sendJson(response, 200, { status: 'ok' }),
   }
   const paths = new Set(Object.keys(routes).map((route) => route.split(' ')[1]))
@@ -126,7 +132,10 @@ export function createRuntimeServer({ host, token, logger }: RuntimeServerOption
     for (const stream of answers) stream.beat()
   }, HEARTBEAT_MS)
   heartbeat.unref()
-  server.on('close', () => clearInterval(heartbeat))
+  server.on('close', () => {
+    clearInterval(heartbeat)
+    metrics.close()
+  })
   return server
 }
 

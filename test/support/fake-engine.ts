@@ -168,6 +168,7 @@ class FakeEngine {
         kvTokensCapacity: 65536,
         memoryBytes: 1 + this.#held.length,
         steps: 1,
+        stepSequences: 1,
         prefillTokens: 0,
         decodeTokens: 0,
         cachedTokens: 0,

@@ -47,6 +47,8 @@ class RecordedLog {
   readonly pending = 4
   readonly dropped = 1
   readonly pendingBytes = 4_096
+  readonly maxBytes = 65_536
+  readonly lagMs = 2_500
   readonly damaged = 0
   hasRoom = true
   #waiting: (() => void)[] = []

@@ -191,6 +191,7 @@ const IDLE_ENGINE: EngineStats = {
   isWanted: false,
   loadMs: 900,
   steps: 0,
+  stepSequences: 0,
   prefillTokens: 0,
   decodeTokens: 0,
   cachedTokens: 0,

@@ -138,6 +138,11 @@ export class AnthropicUpstream implements Backend {
     return refusedBy(this.#http, { status, said, text, retryAfterMs, promptParam })
   }
 
+  /** until when its certificate is good; null where there is none, or it was not asked yet */
+  get certificateEndsMs(): number | null {
+    return this.#http.certificateEndsMs
+  }
+
   /** Takes no more requests; resolves when those that run have ended. */
   retire(): Promise<void> {
     return this.#http.retire()

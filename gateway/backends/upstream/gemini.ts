@@ -119,6 +119,11 @@ export class GeminiUpstream implements Backend {
     return { vectors, promptTokens: estimateTextPrompts(inputs), isEstimated: true }
   }
 
+  /** until when its certificate is good; null where there is none, or it was not asked yet */
+  get certificateEndsMs(): number | null {
+    return this.#http.certificateEndsMs
+  }
+
   /** Takes no more requests; resolves when those that run have ended. */
   retire(): Promise<void> {
     return this.#http.retire()

@@ -8,8 +8,9 @@
 // Knows: undici, one upstream's address and headers. Does not know: dialects, models, routing.
 
 import type { Readable } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 
 import { UpstreamFault } from './fault.ts'
 import { Arrival, toError } from './http-arrival.ts'
@@ -52,6 +53,7 @@ export class UpstreamHttp {
   readonly #pool: Pool
   readonly #headers: Record<string, string>
   readonly #secrets: Secrets
+  #certificateEndsMs: number | null = null
 
   /** @throws Error where the address is none */
   constructor(options: UpstreamHttpOptions) {
@@ -66,11 +68,16 @@ export class UpstreamHttp {
       connections: options.connections ?? CONNECTIONS,
       pipelining: 1,
       allowH2: false,
-      connect: { timeout: connectMs },
+      connect: this.#connector(connectMs),
       headersTimeout: silence,
       bodyTimeout: silence,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
+  }
+
+  /** until when the certificate of the newest connection is good, milliseconds since 1970; null without one */
+  get certificateEndsMs(): number | null {
+    return this.#certificateEndsMs
   }
 
   /** A text without this upstream's secrets. */
@@ -146,6 +153,19 @@ export class UpstreamHttp {
   /** Closes every connection; requests that run are cut. */
   async close(): Promise<void> {
     await this.#pool.destroy()
+  }
+
+  #connector(timeout: number): buildConnector.connector {
+    const connect = buildConnector({ timeout, allowH2: false })
+    return (options, callback) =>
+      connect(options, (...connected) => {
+        const [, socket] = connected
+        if (socket instanceof TLSSocket) {
+          const endsMs = Date.parse(socket.getPeerCertificate().valid_to)
+          if (!Number.isNaN(endsMs)) this.#certificateEndsMs = endsMs
+        }
+        callback(...connected)
+      })
   }
 
   #fault(error: unknown, hasBegun: boolean): UpstreamFault {

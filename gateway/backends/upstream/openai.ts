@@ -150,6 +150,11 @@ export class OpenAIUpstream implements Backend {
     return pass(this.#http, this.#address, request, model, signal)
   }
 
+  /** until when its certificate is good; null where there is none, or it was not asked yet */
+  get certificateEndsMs(): number | null {
+    return this.#http.certificateEndsMs
+  }
+
   /** Takes no more requests; resolves when those that run have ended. */
   retire(): Promise<void> {
     return this.#http.retire()
