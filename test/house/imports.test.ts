@@ -33,6 +33,7 @@ const FORBIDDEN = [
   ['models/store.ts', '../runtime/protocol.ts'],
   ['models/sources/hub.ts', '../../gateway/errors.ts'],
   ['cli/serve.ts', 'koffi'],
+  ['grafana/overview.ts', '../gateway/metrics/buckets.ts'],
 ] as const
 
 const ALLOWED = [

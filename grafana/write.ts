@@ -1,0 +1,10 @@
+// `make dashboards`: writes the dashboards to grafana/dashboards.
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { dashboardFiles } from './dashboards.ts'
+
+for (const [name, text] of dashboardFiles()) {
+  writeFileSync(join(import.meta.dirname, 'dashboards', name), text)
+}
