@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test test-times check format bench bench-gateway bench-log bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings clean
+.PHONY: help serve test test-times check format bench bench-gateway bench-log bench-scrape bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings watch-proof contact-sheet dashboards clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -44,6 +44,9 @@ bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 bench-rollback: $(INSTALLED) ## measure what a deployment and its rollback cost who is being answered
 	@$(NODE) test/bench/rollback/main.ts $(ARGS)
 
+bench-scrape: $(INSTALLED) ## measure what Prometheus' scrape of a large installation costs
+	@$(NODE) test/bench/scrape.ts
+
 limits-proof: $(INSTALLED) ## show that two gateways on one Redis admit one limit; takes a minute
 	@$(NODE) test/proofs/limits.ts $(ARGS)
 
@@ -70,6 +73,15 @@ rolling-proof: $(INSTALLED) ## show that updates of gateways and runtimes lose n
 
 docker-proof: $(INSTALLED) ## build the images and bring up the compose file, without a Docker engine; takes minutes
 	@$(NODE) test/proofs/docker.ts $(ARGS)
+
+watch-proof: $(INSTALLED) ## show that Prometheus sees what it has to, and that an alert is told; takes a minute
+	@$(NODE) test/proofs/watch.ts $(ARGS)
+
+contact-sheet: $(INSTALLED) ## draw every panel over a day that is made up, into .cache/contact-sheet
+	@$(NODE) test/watch/contact-sheet/main.ts $(ARGS)
+
+dashboards: $(INSTALLED) ## write grafana/dashboards from their source
+	@$(NODE) grafana/write.ts
 
 clean: ## delete what was installed and cached; the data folder stays
 	rm -rf node_modules .cache

@@ -76,7 +76,11 @@ export class ProofPostgres {
     process.kill(pid, signal)
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
     for (const child of children.split(' ').filter((text) => text.trim() !== '')) {
-      process.kill(Number(child), signal)
+      try {
+        process.kill(Number(child), signal)
+      } catch {
+        // It has ended meanwhile: whose connection it was is gone.
+      }
     }
   }
 }

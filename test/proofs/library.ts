@@ -28,9 +28,10 @@ export class ProofLibrary {
     this.runtime = createRuntimeClient({ address: runtimeUrl })
   }
 
-  static async start(t: Lasting, slots = 8): Promise<ProofLibrary> {
+  /** @param listen absent: a socket in its folder */
+  static async start(t: Lasting, slots = 8, listen?: string): Promise<ProofLibrary> {
     const dataDir = await makeFolder(t, 'proof')
-    const address = `unix:${dataDir}/runtime.sock`
+    const address = listen ?? `unix:${dataDir}/runtime.sock`
     const { logger } = recordLog()
     const host = await startRuntime(
       { dataDir, address, drainMs: 20_000, threads: 1, slots },
