@@ -39,7 +39,7 @@ for (const attention of ['gqa', 'growing'] as const) {
     }
     await run('import', join(root, 'tiny'))
     assert.match(await run('import', join(root, 'tiny/onnx/model.onnx')), /is there already/)
-    assert.match(await run('list'), /\ntiny@1 +exported /)
+    assert.match(await run('list'), /\ntiny@1 +generate +exported /)
     assert.match(await run('verify', 'tiny'), /tiny@1 is as its manifest says/)
     const { graph } = JSON.parse(await run('show', 'tiny', '--json')) as Manifest
     assert.equal(graph.layout, attention)
