@@ -75,12 +75,14 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   }
   const bringing = { entry: ENTRY, env, settings, defaultModel, logger, stderr, gateway, signal }
   // What an upstream answers for has no folder to be brought.
-  const isElsewhere = async () => (await liveOf(gateway, defaultModel))?.upstream != null
+  const isElsewhere = async () => {
+    const live = await liveOf(gateway, defaultModel)
+    return live !== null && live.upstream !== null
+  }
+  const bring = async () => ((await isElsewhere()) ? null : bringDefaultModel(bringing))
   const version = settings.runtimeUrls
     ? await awaitDefaultModel(bringing, isElsewhere)
-    : (await isElsewhere())
-      ? null
-      : await bringDefaultModel(bringing)
+    : await bring()
   const name = version?.manifest.model ?? defaultModel
   if (version) await gateway.deployments.adoption.adopt(name)
   const own = { version: version?.id ?? name, upstream: null }
