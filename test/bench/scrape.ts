@@ -1,5 +1,7 @@
 // What a scrape of a large installation costs: 50 models of three versions, 200 callers near their budgets.
 //
+// Judged is processor time, which a busy machine does not change.
+//
 //   make bench-scrape
 
 import { createMetrics, fill, NO_LIMITS } from '../support/metrics.ts'
@@ -25,9 +27,9 @@ fill(metrics)
 const times: number[] = []
 let text = ''
 for (let round = 0; round < ROUNDS; round++) {
-  const before = performance.now()
+  const before = processorMs()
   text = await metrics.render()
-  times.push(performance.now() - before)
+  times.push(processorMs() - before)
 }
 metrics.close()
 const [firstMs] = times
@@ -38,7 +40,13 @@ const series = text.split('\n').filter((line) => line !== '' && !line.startsWith
 const lines = [
   `series   ${series}`,
   `size     ${(text.length / 1e6).toFixed(2)} MB, of ${BAR_BYTES / 1e6}`,
-  `time     ${medianMs.toFixed(1)} ms, of ${BAR_MS}; the first ${firstMs!.toFixed(1)}, the slowest ${sorted.at(-1)!.toFixed(1)}`,
+  `time     ${medianMs.toFixed(1)} ms of a core, of ${BAR_MS}; the first ${firstMs!.toFixed(1)}, the slowest ${sorted.at(-1)!.toFixed(1)}`,
 ]
 process.stdout.write(`${lines.join('\n')}\n`)
 if (text.length > BAR_BYTES || medianMs > BAR_MS) process.exitCode = 1
+
+/** of this thread */
+function processorMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
