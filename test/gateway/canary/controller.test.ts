@@ -71,6 +71,19 @@ test('an exchange counts for whoever answered it or failed at it, and for nobody
   assert.equal(live.total.count, 5)
 })
 
+test('what was asked under a declared name counts by its deployment, and no other model does', async (t) => {
+  const { pool, switchboard, began, figures } = await startCanary(t, { errorRate: 0.1 })
+  const asked = { action: 'deploy' as const, version: 'other@1', fallbacks: [LIVE] }
+  const other = await switchboard.deploy('other', asked, TESTER)
+  await insertTrialRows(pool, 'declared', began.id, [
+    ...times(3, { version: LIVE }),
+    ...times(2, { version: CANARY }),
+  ])
+  await insertTrialRows(pool, 'other', other.id, times(7, { version: LIVE }))
+  const { canary, live } = await figures()
+  assert.deepEqual([canary.errors.of, live.errors.of], [2, 3])
+})
+
 test('figures are shares, percentiles and mean scores of each side', async (t) => {
   const { insert, figures } = await startCanary(t, { timeToFirstToken: 2, total: 1.5 })
   const ladder = (version: string, step: number) =>
