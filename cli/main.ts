@@ -1,19 +1,11 @@
-// The entry of the command line: runs one command and turns its end into an exit code.
-//
-// 0 done, 1 it failed, 2 the command or the settings make no sense.
+// The entry of the command line: runs one command as this process.
 
 import { pipeline } from 'node:stream/promises'
 
-import { CommanderError } from 'commander'
-
-import { createProgram } from './program.ts'
-import { ConfigError } from '../gateway/settings/config.ts'
+import { runProgram } from './run.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
-const FAILED = 1
-const USAGE = 2
-
-const program = createProgram({
+await runProgram(process.argv.slice(2), {
   release: packageJson.version,
   env: process.env,
   stdout: process.stdout,
@@ -23,21 +15,3 @@ const program = createProgram({
     process.exitCode = code
   },
 })
-
-try {
-  await program.parseAsync()
-} catch (error) {
-  process.exitCode = tell(error)
-}
-
-function tell(error: unknown): number {
-  // Commander has said what there was to say.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
-  const isDefect =
-    !(error instanceof Error) || error instanceof TypeError || error instanceof ReferenceError
-  const text = isDefect && error instanceof Error ? error.stack : undefined
-  process.stderr.write(
-    `headrace: ${text ?? (error instanceof Error ? error.message : String(error))}\n`,
-  )
-  return error instanceof ConfigError ? USAGE : FAILED
-}

@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { startServedFolder } from '../support/served-folder.ts'
+import { startCommandLine } from '../support/command-line.ts'
+import { usePostgres } from '../support/postgres.ts'
+
+const postgres = usePostgres()
 
 const parse = (text: string) => JSON.parse(text) as Record<string, unknown>
 
 test('keys have all their fields on the command line, and the audit log says that it was it', async (t) => {
-  const { run } = await startServedFolder(t)
+  const { run } = await startCommandLine(t, postgres)
   const project = await run('projects', 'create', 'search', '--monthly-usd', '500')
   assert.equal(project.text, 'search is made.\n')
 
@@ -58,7 +61,7 @@ test('keys have all their fields on the command line, and the audit log says tha
 })
 
 test('what is not there is named, and nothing is changed', async (t) => {
-  const { run } = await startServedFolder(t)
+  const { run } = await startCommandLine(t, postgres)
   for (const [args, words] of [
     [['keys', 'show', 'nobody'], /no valid key with the id or name 'nobody'/],
     [['keys', 'create', 'bot', '--project', 'none such'], /no project with the id or name/],
@@ -72,7 +75,7 @@ test('what is not there is named, and nothing is changed', async (t) => {
 })
 
 test('policies of texts are set, and end users handed out and erased, on the command line', async (t) => {
-  const { run } = await startServedFolder(t)
+  const { run } = await startCommandLine(t, postgres)
   await run('projects', 'create', 'support', '--bodies', 'redacted')
   const project = parse((await run('projects', 'show', 'support')).stdout)
   assert.equal(project['bodies'], 'redacted')

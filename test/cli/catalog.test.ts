@@ -6,53 +6,23 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { CommanderError } from 'commander'
-
-import { createProgram } from '../../cli/program.ts'
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
 import { ModelStore } from '../../models/store.ts'
 import { publishVersion } from '../models/scratch.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import { recordLog } from '../support/logger.ts'
+import { startCommandLine } from '../support/command-line.ts'
+import { usePostgres } from '../support/postgres.ts'
+
+const postgres = usePostgres()
 
 async function startLibrary(t: TestContext) {
-  const dataDir = await makeFolder(t)
-  const lock = await lockDataFolder(dataDir, 'server')
-  const { logger } = recordLog()
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  defer(t, async () => {
-    await server.stop()
-    lock.release()
-  })
+  const { run, dataDir } = await startCommandLine(t, postgres)
   const store = new ModelStore(dataDir)
   await publishVersion(store, 'guide')
   await publishVersion(store, 'guide')
-  const run = async (...args: string[]) => {
-    const said = { stdout: '', stderr: '' }
-    const program = createProgram({
-      release: '0.0.0-test',
-      env: { HEADRACE_DATA_DIR: dataDir },
-      stdout: { write: (text) => (said.stdout += text) },
-      stderr: { write: (text) => (said.stderr += text) },
-      writeBytes: () => Promise.resolve(),
-      setExitCode: () => {},
-    })
-    // As the entry does it (cli/main.ts), without a process for each command.
-    const error: unknown = await program.parseAsync(['catalog', ...args], { from: 'user' }).then(
-      () => null,
-      (error: unknown) => error,
-    )
-    if (error instanceof Error && !(error instanceof CommanderError)) said.stderr += error.message
-    const text = said.stdout + said.stderr
-    return { ...said, text, code: error === null ? 0 : error instanceof CommanderError ? 2 : 1 }
-  }
   const file = async (name: string, content: string) => {
     await writeFile(join(dataDir, name), content)
     return join(dataDir, name)
   }
-  return { run, file }
+  return { run: (...args: string[]) => run('catalog', ...args), file }
 }
 
 test('a model is described, evaluated, noted and told of on the command line', async (t) => {

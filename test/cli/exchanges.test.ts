@@ -4,13 +4,15 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { openPseudonyms } from '../../cli/exchange-filter.ts'
+import { startCommandLine } from '../support/command-line.ts'
 import { exchangeRecord } from '../support/exchange-record.ts'
 import { openExchangeLog } from '../support/exchange-log.ts'
-import { startServedFolder } from '../support/served-folder.ts'
+import { usePostgres } from '../support/postgres.ts'
+
+const postgres = usePostgres()
 
 test('exchanges are listed, shown and followed on the command line', async (t) => {
-  const served = await startServedFolder(t)
-  const pool = await served.pool()
+  const { pool, run: headrace } = await startCommandLine(t, postgres)
   const { log } = await openExchangeLog(t, pool)
   const slow = exchangeRecord({
     totalMs: 9000,
@@ -22,7 +24,7 @@ test('exchanges are listed, shown and followed on the command line', async (t) =
   const hers = exchangeRecord({ endUser })
   log.append(hers)
   await log.flush()
-  const run = (...args: string[]) => served.run('exchanges', ...args)
+  const run = (...args: string[]) => headrace('exchanges', ...args)
 
   const listed = await run('list', '--where', 'total_ms_min=5000')
   assert.match(listed.text, /^WHEN +CALLER/)

@@ -7,20 +7,18 @@ import { pathToFileURL } from 'node:url'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { openPool } from '../../gateway/db/database.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
 import { listChanges } from '../../gateway/db/audit.ts'
+import { startCommandLine } from '../support/command-line.ts'
 import { insertExchanges } from '../support/exported.ts'
 import { makeFolder } from '../support/folder.ts'
-import { recordLog } from '../support/logger.ts'
 import { startHeadrace } from '../support/process.ts'
-import { startServedFolder } from '../support/served-folder.ts'
+import { databaseUrlOf, usePostgres } from '../support/postgres.ts'
+
+const postgres = usePostgres()
 
 async function startDatabase(t: TestContext) {
-  const served = await startServedFolder(t)
-  const run = (...args: string[]) => served.run('export', ...args)
-  return { pool: await served.pool(), run }
+  const { pool, run } = await startCommandLine(t, postgres)
+  return { pool, run: (...args: string[]) => run('export', ...args) }
 }
 
 test('days go to a folder, and a second run goes on with those that are missing', async (t) => {
@@ -73,20 +71,14 @@ test('the standard output is the file alone, and says beside it how far it goes'
 })
 
 test('a gateway that is told where to exports what is over, and its metrics say so', async (t) => {
-  const dataDir = await makeFolder(t)
-  const { logger } = recordLog()
-  const lock = await lockDataFolder(dataDir, 'server')
-  const server = await EmbeddedPostgres.start({ dataDir, logger, isDurable: false })
-  const { pool, ...database } = await openPool(server.connection, logger)
+  const pool = await postgres.pool(t)
   await insertExchanges(pool, new Date('2026-10-05T10:00:00.000Z'), 30)
-  await database[Symbol.asyncDispose]()
-  await server.stop()
-  lock.release()
 
   const folder = await makeFolder(t)
   const gateway = startHeadrace(t, ['gateway'], {
     env: {
-      HEADRACE_DATA_DIR: dataDir,
+      HEADRACE_DATA_DIR: await makeFolder(t),
+      DATABASE_URL: databaseUrlOf(pool),
       HEADRACE_PORT: '0',
       HEADRACE_EXPORT_URL: pathToFileURL(folder).href,
       // Nobody is there, and nobody is asked.

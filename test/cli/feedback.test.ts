@@ -5,43 +5,37 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { createProgram } from '../../cli/program.ts'
-import { startServedFolder } from '../support/served-folder.ts'
+import { startCommandLine } from '../support/command-line.ts'
+import { usePostgres } from '../support/postgres.ts'
 
-async function start(t: TestContext, more: Record<string, string> = {}) {
-  const { dataDir } = await startServedFolder(t)
-  const run = async (...args: string[]) => {
-    let text = ''
-    const output = { write: (more: string) => (text += more) }
-    const program = createProgram({
-      release: '1.2.3',
-      env: { HEADRACE_DATA_DIR: dataDir, ...more },
-      stdout: output,
-      stderr: output,
-      writeBytes: () => Promise.resolve(),
-      setExitCode: () => {},
-    })
-    await program.parseAsync(['feedback', ...args], { from: 'user' })
-    return text
-  }
-  return { run, dataDir }
+const postgres = usePostgres()
+
+async function start(t: TestContext, env: Record<string, string> = {}) {
+  const { run, dataDir } = await startCommandLine(t, postgres, env)
+  return { run: (...args: string[]) => run('feedback', ...args), dataDir }
 }
 
 test('what was said of an answer is added to and listed', async (t) => {
   const { run } = await start(t)
   const id = randomUUIDv7()
   await run('add', `chatcmpl-${id}`, '--thumb', 'down', '--comment', 'Too long.')
-  assert.match(await run('add', id, '--score', '2', '--end-user', 'ann'), /is kept/)
+  assert.match((await run('add', id, '--score', '2', '--end-user', 'ann')).stdout, /is kept/)
 
-  const listed = await run('list', '--max-score', '3')
+  const { stdout: listed } = await run('list', '--max-score', '3')
   assert.match(listed, new RegExp(`2 +ann +- +${id}`))
   assert.doesNotMatch(listed, /Too long/)
-  const all = JSON.parse(await run('list', '--exchange', id, '--json')) as object[]
+  const all = JSON.parse((await run('list', '--exchange', id, '--json')).stdout) as object[]
   assert.equal(all.length, 2)
 
-  await assert.rejects(run('add', id), /Nothing is said/)
-  await assert.rejects(run('add', 'x', '--thumb', 'up'), /There is no exchange 'x'/)
-  await assert.rejects(run('add', id, '--score', '9'), { code: 'commander.invalidArgument' })
+  for (const [args, code, words] of [
+    [['add', id], 1, /Nothing is said/],
+    [['add', 'x', '--thumb', 'up'], 1, /There is no exchange 'x'/],
+    [['add', id, '--score', '9'], 2, /--score/],
+  ] as const) {
+    const refused = await run(...args)
+    assert.equal(refused.code, code)
+    assert.match(refused.stderr, words)
+  }
 })
 
 test("what is said at the command line is kept without what the operator's patterns find", async (t) => {
@@ -51,6 +45,6 @@ test("what is said at the command line is kept without what the operator's patte
   await writeFile(join(dataDir, 'headrace.yaml'), yaml)
   const id = randomUUIDv7()
   const comment = 'EMP-123456 wrote to jane@example.com.'
-  const said = await run('add', id, '--thumb', 'down', '--comment', comment, '--json')
+  const { stdout: said } = await run('add', id, '--thumb', 'down', '--comment', comment, '--json')
   assert.equal((JSON.parse(said) as { comment: string }).comment, '[BADGE_1] wrote to [EMAIL_1].')
 })

@@ -4,20 +4,23 @@ import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import test from 'node:test'
 
+import { startCommandLine } from '../support/command-line.ts'
 import { exchangeAt } from '../support/exchange-record.ts'
 import { openExchangeLog } from '../support/exchange-log.ts'
-import { startServedFolder } from '../support/served-folder.ts'
+import { usePostgres } from '../support/postgres.ts'
+
+const postgres = usePostgres()
 
 test('the command line says who used what and what it cost', async (t) => {
-  const served = await startServedFolder(t)
-  const { log } = await openExchangeLog(t, await served.pool())
+  const { pool, run: headrace } = await startCommandLine(t, postgres)
+  const { log } = await openExchangeLog(t, pool)
   const ann = { callerId: randomUUIDv7(), callerName: 'ann', costUsd: 0.5, totalMs: 1000 }
   log.append(exchangeAt('2026-03-01T10:00:00Z', ann))
   log.append(exchangeAt('2026-03-02T10:00:00Z', { ...ann, outcome: 'failed' }))
   log.append(exchangeAt('2026-03-02T10:00:00Z', { model: 'other', costUsd: 2 }))
   await log.flush()
 
-  const run = (...args: string[]) => served.run('usage', '--from', '2026-03-01', ...args)
+  const run = (...args: string[]) => headrace('usage', '--from', '2026-03-01', ...args)
   const table = await run('--to', '2026-04-01')
   assert.equal(table.code, 0, table.stderr)
   const [headings, first, second] = table.stdout.split('\n')

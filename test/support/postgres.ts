@@ -53,6 +53,13 @@ export function usePostgres(): TestPostgres {
   }
 }
 
+/** For a process of the test's own, as DATABASE_URL. */
+export function databaseUrlOf({ options }: Pool): string {
+  const { host, port, user, password, database } = options
+  const query = new URLSearchParams({ host: host!, port: String(port) })
+  return `postgresql://${user}:${String(password)}@/${database}?${query}`
+}
+
 export interface StoppingPostgres {
   /** connections to it, also when it is back: its address stays */
   pool: Pool
