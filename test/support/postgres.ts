@@ -57,7 +57,7 @@ export function usePostgres(): TestPostgres {
 export function databaseUrlOf({ options }: Pool): string {
   const { host, port, user, password, database } = options
   const query = new URLSearchParams({ host: host!, port: String(port) })
-  return `postgresql://${user}:${String(password)}@/${database}?${query}`
+  return `postgresql://${user}:${String(password)}@/${database}?${query.toString()}`
 }
 
 export interface StoppingPostgres {
