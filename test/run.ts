@@ -41,7 +41,10 @@ const env = Object.fromEntries(
 
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => interruption.abort(signal))
+  process.on(signal, () => {
+    console.error(`${signal}: the run ends`)
+    interruption.abort()
+  })
 }
 // Whatever ends the run, the server is stopped and its folder gone; where this process is killed, the server's own
 // watchdog ends it.
