@@ -55,6 +55,7 @@ test('rows hold every field of their record', async (t) => {
     errorCode: 'engine_lost',
     errorMessage: 'The engine ended.',
     isStored: true,
+    isDeclined: true,
   })
   log.append(record)
   await log.flush()
