@@ -28,7 +28,11 @@ export type * from './decoder.ts'
 export const MANIFEST_FILE = 'manifest.json'
 export const MANIFEST_FORMAT = 1
 
-export const PRECISIONS = ['fp32', 'int8', 'int4'] as const
+/** Those whose activations are in single precision. */
+export const PROCESSOR_PRECISIONS = ['fp32', 'int8', 'int4'] as const
+/** Those whose activations are in half precision, as attention on GPUs wants them. */
+export const GPU_PRECISIONS = ['fp16', 'int4-fp16'] as const
+export const PRECISIONS = [...PROCESSOR_PRECISIONS, ...GPU_PRECISIONS] as const
 export type Precision = (typeof PRECISIONS)[number]
 
 // The fastest that stays within 1 % of fp32's perplexity; `make bench` measures both.

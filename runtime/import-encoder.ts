@@ -28,9 +28,9 @@ export async function importEncoder(
   const { folder, precision, signal, onProgress } = request
   try {
     signal?.throwIfAborted()
-    if (precision === 'int4') {
+    if (precision !== 'fp32' && precision !== 'int8') {
       throw new CheckpointError(
-        `${request.path} is an encoder; supported precisions are fp32 and int8, not int4`,
+        `${request.path} is an encoder; supported precisions are fp32 and int8, not ${precision}`,
       )
     }
     const parameters = countParameters(checkpoint)

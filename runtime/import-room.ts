@@ -7,7 +7,13 @@ import { ImportError } from './import-request.ts'
 
 // Bytes on disk for each parameter while it is made, a little above what was measured; int8 is written twice, once to
 // calibrate it.
-const BYTES_PER_PARAMETER: Record<Precision, number> = { fp32: 4.1, int8: 2.7, int4: 0.9 }
+const BYTES_PER_PARAMETER: Record<Precision, number> = {
+  fp32: 4.1,
+  int8: 2.7,
+  int4: 0.9,
+  fp16: 2.1,
+  'int4-fp16': 1.2,
+}
 const LEFT_FREE_BYTES = 64 * 2 ** 20
 
 /** @throws ImportError that says how much is needed and how much there is */

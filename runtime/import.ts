@@ -71,7 +71,7 @@ async function importDecoder(request: ImportRequest): Promise<DecoderDraft> {
       graph: {
         file: graph.file,
         dataFile: graph.dataFile,
-        adaptersFile: graph.adaptersFile,
+        ...(graph.adaptersFile !== undefined && { adaptersFile: graph.adaptersFile }),
         candidates: graph.candidates,
         kvType: graph.kvType,
       },

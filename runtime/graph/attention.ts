@@ -18,8 +18,8 @@ export async function prepareAttention(
   graph.input('seqlens_k', 'i32', ['B'])
   graph.input('total_len', 'i32', [1])
   const { cos, sin } = ropeTables(architecture, contextLength)
-  graph.weight('cos', 'f32', [contextLength, headDim / 2], await graph.store(cos))
-  graph.weight('sin', 'f32', [contextLength, headDim / 2], await graph.store(sin))
+  await graph.weights('cos', [contextLength, headDim / 2], cos)
+  await graph.weights('sin', [contextLength, headDim / 2], sin)
   // [B, S, -1]: how attention wants its rows grouped
   const grouped = [graph.op('Shape', ['input_ids']), graph.ints(-1)]
   graph.op('Concat', grouped, { axis: 0 }, 'grouped_shape')
@@ -35,8 +35,9 @@ export async function drawAttention(pen: Pen, layer: number, normed: Activation)
     ? await normedHeads(pen, name, projected)
     : [graph.op('Reshape', [projected, 'grouped_shape']), '', '']
   for (const part of ['k', 'v']) {
-    graph.input(`past.${layer}.${part}`, 'f32', ['B', kvHeads, 'capacity', headDim])
-    graph.output(`present.${layer}.${part}`, 'f32', ['B', kvHeads, 'capacity', headDim])
+    const shape = ['B', kvHeads, 'capacity', headDim]
+    graph.input(`past.${layer}.${part}`, graph.floats, shape)
+    graph.output(`present.${layer}.${part}`, graph.floats, shape)
   }
   const attended = `${name}.out`
   graph.node(

@@ -46,4 +46,4 @@ export async function writeCandidatesGraph(
 }
 
 /** TensorProto.DataType.FLOAT */
-const FLOAT = 1
+export const FLOAT = 1

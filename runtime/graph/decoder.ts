@@ -1,9 +1,12 @@
 // Draws a llama-style decoder (llama, qwen2, qwen3, mistral) as an ONNX graph from a checkpoint.
 //
 //   in    input_ids[B,S] i64, seqlens_k[B] i32 (index of each row's last key), total_len[1] i32, out_rows[R] i64,
-//         past.<layer>.{k,v} [B, kvHeads, capacity, headDim]
+//         past.<layer>.{k,v} [B, kvHeads, capacity, headDim] f32 or f16
 //   out   top_values[R,C] f32, top_ids[R,C] i64 (log-probabilities and ids of the C most likely tokens),
 //         logits[R,V] f32, present.<layer>.{k,v} (to be bound to the memory of past)
+//
+// Keys, values and weights are f32, or f16 for GPUs; what comes out is f32 in either case. In half precision norms are summed
+// in single precision, as their kernels do.
 //
 // It is written in two forms over the same weights: plain, and with adapters for each row (adapter-inputs.ts).
 //
@@ -12,6 +15,7 @@
 //
 // Knows: the network. Does not know: slots, batches, sampling.
 
+import { GPU_PRECISIONS } from '../../models/manifest.ts'
 import type { Precision } from '../../models/manifest.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { ADAPTERS_FILE, prepareAdapters } from './adapter-inputs.ts'
@@ -25,11 +29,11 @@ import { Vocabulary } from './vocabulary.ts'
 export interface DecoderFiles {
   file: string
   dataFile: string
-  /** the same with adapters for each row */
-  adaptersFile: string
+  /** the same with adapters for each row; absent where the graph is in half precision */
+  adaptersFile?: string
   /** entries of top_values and top_ids a row */
   candidates: number
-  kvType: 'f32' | 'i8'
+  kvType: 'f32' | 'f16'
 }
 
 export interface DecoderOptions {
@@ -63,7 +67,8 @@ export async function drawDecoder(
   folder: string,
   options: DecoderOptions,
 ): Promise<DecoderFiles> {
-  const graph = await GraphWriter.create(folder, DATA_FILE)
+  const floats = isHalf(options.precision) ? 'f16' : 'f32'
+  const graph = await GraphWriter.create(folder, DATA_FILE, floats)
   const decoder = new DecoderWriter(
     new Pen(graph, checkpoint, options.precision),
     options.observe ?? false,
@@ -82,16 +87,21 @@ export async function drawDecoder(
     await graph.abandon()
     throw error
   }
-  await graph.write(ADAPTERS_FILE, 'adapted')
+  const takesAdapters = floats === 'f32'
+  if (takesAdapters) await graph.write(ADAPTERS_FILE, 'adapted')
   await graph.finish(MODEL_FILE)
   options.onProgress?.(1)
   return {
     file: MODEL_FILE,
     dataFile: DATA_FILE,
-    adaptersFile: ADAPTERS_FILE,
+    ...(takesAdapters && { adaptersFile: ADAPTERS_FILE }),
     candidates,
-    kvType: 'f32',
+    kvType: floats,
   }
+}
+
+function isHalf(precision: Precision): boolean {
+  return GPU_PRECISIONS.some((each) => each === precision)
 }
 
 class DecoderWriter {

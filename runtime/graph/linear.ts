@@ -1,8 +1,8 @@
 // Linear layers in each precision: y = x · Wᵀ (+ b), for x of [rows, in] and W of [out, in].
 //
-// - fp32: MatMul.
-// - int4: MatMulNBits in blocks of 32, whose activations the kernel quantises to int8 in blocks, and a small product that
-//   adds each block's offset.
+// - fp32, fp16: MatMul.
+// - int4, int4-fp16: MatMulNBits in blocks of 32, whose activations the kernel of the processor quantises to int8 in blocks, and a small
+//   product that adds each block's offset.
 // - int8: int8 weights with a scale for each output feature, uint8 activations with a scale for each row. The rows are
 //   quantised by ordinary operators, because ONNX Runtime's own DynamicQuantizeMatMul takes one scale for the whole
 //   tensor: then a neighbour in the batch would change an answer. Layers that read the same input share its rows.
@@ -73,7 +73,8 @@ export class LinearWriter {
   /** Writes a layer's weights and nodes and returns the name of its [rows, out] output. */
   async write(layer: LinearLayer): Promise<string> {
     const plain = await this.#biased(layer)
-    if (!layer.isAdapted) return plain
+    // Adapters are in single precision, and so are the graphs that take any.
+    if (!layer.isAdapted || this.#graph.floats === 'f16') return plain
     const { name, input, matrix } = layer
     const { rows, columns } = matrix
     return drawAdapted(this.#graph, { name, input, columns, rows }, plain)
@@ -83,21 +84,28 @@ export class LinearWriter {
     const graph = this.#graph
     const { name, bias, output } = layer
     if (!bias) return this.#product(layer, output)
-    const weight = graph.weight(`${name}.bias`, 'f32', [bias.length], await graph.store(bias))
+    const weight = await graph.weights(`${name}.bias`, [bias.length], bias)
     return graph.op('Add', [await this.#product(layer), weight], {}, output)
   }
 
   async #product(layer: LinearLayer, output?: string): Promise<string> {
-    if (this.#precision === 'fp32') return this.#fp32(layer, output)
-    if (this.#precision === 'int4') return this.#int4(layer, output)
-    return this.#int8(layer, output)
+    switch (this.#precision) {
+      case 'fp32':
+      case 'fp16':
+        return this.#float(layer, output)
+      case 'int4':
+      case 'int4-fp16':
+        return this.#int4(layer, output)
+      case 'int8':
+        return this.#int8(layer, output)
+    }
   }
 
-  async #fp32({ name, input, matrix }: LinearLayer, output?: string): Promise<string> {
+  async #float({ name, input, matrix }: LinearLayer, output?: string): Promise<string> {
     const { rows, columns } = matrix
     const graph = this.#graph
-    const stored = await graph.store(transpose(matrix.values, rows, columns))
-    const weight = graph.weight(name, 'f32', [columns, rows], stored)
+    const turned = transpose(matrix.values, rows, columns)
+    const weight = await graph.weights(name, [columns, rows], turned)
     return graph.op('MatMul', [input.tensor, weight], {}, output)
   }
 
@@ -107,14 +115,14 @@ export class LinearWriter {
     const { values, scales, offsets } = quantiseBlocks4(matrix.values, rows, columns)
     const blocks = columns / BLOCK
     const weight = graph.weight(name, 'u8', [rows, blocks, BLOCK / 2], await graph.store(values))
-    const scale = graph.weight(`${name}.scale`, 'f32', [rows, blocks], await graph.store(scales))
-    const offset = graph.weight(`${name}.offset`, 'f32', [blocks, rows], await graph.store(offsets))
+    const scale = await graph.weights(`${name}.scale`, [rows, blocks], scales)
+    const offset = await graph.weights(`${name}.offset`, [blocks, rows], offsets)
     const product = graph.msOp('MatMulNBits', [input.tensor, weight, scale], {
       K: columns,
       N: rows,
       bits: 4,
       block_size: BLOCK,
-      accuracy_level: 4,
+      ...accuracy(graph),
     })
     return graph.op('Gemm', [this.#blockSums(input, blocks), offset, product], {}, output)
   }
@@ -184,6 +192,11 @@ export class LinearWriter {
   #zeroPoint(): string {
     return this.#graph.constant('u8', [], new Uint8Array([128]))
   }
+}
+
+/** What MatMulNBits computes with: int8, which half precision has no kernels for, and a GPU no need of. */
+export function accuracy({ floats }: GraphWriter): Record<string, number> {
+  return floats === 'f32' ? { accuracy_level: 4 } : {}
 }
 
 // Rows are scaled to −1…1 and stepped by this, so that 127 steps reach either end.

@@ -15,7 +15,8 @@ import { PAGE_BYTES } from '../ort/memory.ts'
 const TENSOR = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, f16: 10 } as const
 export type TensorType = keyof typeof TENSOR
 export type Shape = (number | string)[]
-export type Values = Float32Array | Int8Array | Uint8Array | Int32Array | BigInt64Array
+export type Values =
+  Float32Array | Float16Array | Int8Array | Uint8Array | Int32Array | BigInt64Array
 
 /** Attributes: a number is an int unless it is wrapped by `float`. */
 export type Attribute = number | string | number[] | { float: number }
@@ -39,6 +40,8 @@ const IR_VERSION = 10
 const OPSET = 21
 
 export class GraphWriter {
+  /** type of what is no integer: weights, scales, activations */
+  readonly floats: 'f32' | 'f16'
   readonly #folder: string
   readonly #dataName: string | null
   readonly #data: FileHandle | null
@@ -51,16 +54,26 @@ export class GraphWriter {
   #names = 0
   #end = 0
 
-  private constructor(folder: string, dataName: string | null, data: FileHandle | null) {
+  private constructor(
+    folder: string,
+    dataName: string | null,
+    data: FileHandle | null,
+    floats: 'f32' | 'f16',
+  ) {
+    this.floats = floats
     this.#folder = folder
     this.#dataName = dataName
     this.#data = data
   }
 
   /** @param dataName of the file of weights; null for a graph without any */
-  static async create(folder: string, dataName: string | null): Promise<GraphWriter> {
+  static async create(
+    folder: string,
+    dataName: string | null,
+    floats: 'f32' | 'f16' = 'f32',
+  ): Promise<GraphWriter> {
     const data = dataName === null ? null : await open(path.join(folder, dataName), 'wx')
-    return new GraphWriter(folder, dataName, data)
+    return new GraphWriter(folder, dataName, data, floats)
   }
 
   input(name: string, type: TensorType, shape: Shape): string {
@@ -108,6 +121,12 @@ export class GraphWriter {
       ),
     )
     return name
+  }
+
+  /** Stores numbers in the graph's own type and names them as a tensor. @throws RangeError where they are too large for it */
+  async weights(name: string, shape: number[], values: Float32Array): Promise<string> {
+    const stored = await this.store(this.floats === 'f16' ? halves(name, values) : values)
+    return this.weight(name, this.floats, shape, stored)
   }
 
   /** A small tensor inside the model file; equal ones are written once. */
@@ -224,6 +243,15 @@ export class GraphWriter {
     )
     this.#nodes.push({ form: this.#form, bytes })
   }
+}
+
+function halves(name: string, values: Float32Array): Float16Array {
+  const narrow = new Float16Array(values)
+  const at = narrow.findIndex(
+    (value, index) => !Number.isFinite(value) && Number.isFinite(values[index]),
+  )
+  if (at < 0) return narrow
+  throw new RangeError(`${name} holds ${values[at]}, and half precision ends at 65504`)
 }
 
 // Protobuf's wire format: a key (field number and wire type), then the value.

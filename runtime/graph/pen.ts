@@ -40,7 +40,7 @@ export class Pen {
   /** A vector as a tensor of the graph. */
   async vector(name: string, as = name): Promise<string> {
     const values = await this.read(name)
-    return this.graph.weight(as, 'f32', [values.length], await this.graph.store(values))
+    return this.graph.weights(as, [values.length], values)
   }
 
   /** A linear layer of the network by the checkpoint's name. */

@@ -4,7 +4,8 @@
 //
 // Knows: the two matrices. Does not know: the network between them.
 
-import { Activation } from './linear.ts'
+import { FLOAT } from './candidates.ts'
+import { accuracy, Activation } from './linear.ts'
 import type { Matrix } from './linear.ts'
 import type { Stored } from './onnx.ts'
 import type { Pen } from './pen.ts'
@@ -31,8 +32,9 @@ export class Vocabulary {
     const embedding = await this.#pen.matrix('model.embed_tokens.weight')
     if (architecture.tiedEmbeddings) this.#embedding = embedding
     const { rows, columns, values } = embedding
-    if (precision === 'fp32') {
-      const table = graph.weight('embedding', 'f32', [rows, columns], await graph.store(values))
+    // In half precision the table stays whole: single rows of it are read, so that it costs memory and no time.
+    if (precision === 'fp32' || graph.floats === 'f16') {
+      const table = await graph.weights('embedding', [rows, columns], values)
       return graph.op('Gather', [table, 'input_ids'], { axis: 0 })
     }
     this.#embedded = await this.#store8(embedding)
@@ -52,28 +54,39 @@ export class Vocabulary {
    * of perplexity.
    */
   async weigh(normed: string): Promise<void> {
+    const { graph } = this.#pen
+    if (graph.floats === 'f32') {
+      await this.#product(normed, 'logits')
+    } else {
+      await this.#product(normed, 'half_logits')
+      // What is made of them, log-probabilities and their order, wants more digits than they have.
+      graph.op('Cast', ['half_logits'], { to: FLOAT }, 'logits')
+    }
+  }
+
+  async #product(normed: string, output: string): Promise<void> {
     const pen = this.#pen
     const { graph, precision } = pen
     const { vocabSize, hiddenSize } = pen.architecture
     const tied = this.#embedding
-    if (precision === 'fp32' && tied !== null) {
-      graph.op('Gemm', [normed, 'embedding'], { transB: 1 }, 'logits')
-    } else if (precision === 'int4') {
-      const own = async () => this.#store8(await pen.matrix('lm_head.weight'))
-      const head = tied === null ? await own() : this.#embedded!
+    if ((precision === 'fp32' || precision === 'fp16') && tied !== null) {
+      graph.op('Gemm', [normed, 'embedding'], { transB: 1 }, output)
+    } else if (precision === 'int4' || precision === 'int4-fp16') {
+      const own = async () => this.#store8(tied ?? (await pen.matrix('lm_head.weight')))
+      // What was stored to be looked up is of the same bytes.
+      const head = tied !== null && this.#embedded ? this.#embedded : await own()
       const shape = [vocabSize, hiddenSize / BLOCK]
       const weight = graph.weight('lm_head', 'u8', [...shape, BLOCK], head.values)
-      const scale = graph.weight('lm_head.scale', 'f32', shape, head.scales)
+      const scale = graph.weight('lm_head.scale', graph.floats, shape, head.scales)
       graph.msOp(
         'MatMulNBits',
         [normed, weight, scale],
-        { K: hiddenSize, N: vocabSize, bits: 8, block_size: BLOCK, accuracy_level: 4 },
-        'logits',
+        { K: hiddenSize, N: vocabSize, bits: 8, block_size: BLOCK, ...accuracy(graph) },
+        output,
       )
     } else {
       const matrix = tied ?? (await pen.matrix('lm_head.weight'))
-      const input = new Activation(normed)
-      await pen.linear.write({ name: 'lm_head', input, matrix, output: 'logits' })
+      await pen.linear.write({ name: 'lm_head', input: new Activation(normed), matrix, output })
     }
   }
 
@@ -82,7 +95,9 @@ export class Vocabulary {
     const quantised = quantiseBlocks8(values, rows, columns)
     return {
       values: await graph.store(quantised.values),
-      scales: await graph.store(quantised.scales),
+      scales: await graph.store(
+        graph.floats === 'f16' ? new Float16Array(quantised.scales) : quantised.scales,
+      ),
     }
   }
 }

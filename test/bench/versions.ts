@@ -8,7 +8,7 @@ import { globSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { PRECISIONS } from '../../models/manifest.ts'
+import { PROCESSOR_PRECISIONS } from '../../models/manifest.ts'
 import type { Precision } from '../../models/manifest.ts'
 import { readRegistry } from '../../models/registry.ts'
 import { fetchSource } from '../../models/sources/fetch.ts'
@@ -41,7 +41,7 @@ export async function prepareModel(progress: Progress, signal: AbortSignal): Pro
   await dropStaleVersions()
   const store = new ModelStore(DATA_DIR)
   const versions = new Map<Precision, StoredVersion>()
-  for (const precision of PRECISIONS) {
+  for (const precision of PROCESSOR_PRECISIONS) {
     progress(`model: ${MODEL} at ${precision}`)
     versions.set(precision, await importAt(precision, source, store, signal))
   }

@@ -36,7 +36,7 @@ test('every default is allowed by its own entry of the schema', () => {
 test('wrong settings are told all at once, each with its variable, what was given and what is allowed', () => {
   const problems = problemsOf({
     HEADRACE_PORT: '80800',
-    HEADRACE_PRECISION: 'fp16',
+    HEADRACE_PRECISION: 'fp64',
     HEADRACE_BODY_LIMIT_BYTES: '1e6',
     RUNTIME_URLS: 'http://one:1,ftp://two',
     DATABASE_URL: 'mysql://root:hunter2@db/app',
@@ -45,7 +45,11 @@ test('wrong settings are told all at once, each with its variable, what was give
   assert.ok(
     problems.includes("HEADRACE_PORT is '80800'; allowed is a whole number from 0 to 65535."),
   )
-  assert.ok(problems.includes("HEADRACE_PRECISION is 'fp16'; allowed is one of fp32, int8, int4."))
+  assert.ok(
+    problems.includes(
+      "HEADRACE_PRECISION is 'fp64'; allowed is one of fp32, int8, int4, fp16, int4-fp16.",
+    ),
+  )
 })
 
 test('a secret that is refused is not shown', () => {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { PRECISIONS } from '../../../models/manifest.ts'
+import { PROCESSOR_PRECISIONS } from '../../../models/manifest.ts'
 import type { Precision } from '../../../models/manifest.ts'
 import { openAdapter } from '../../../runtime/checkpoint/adapter.ts'
 import type { Checkpoint } from '../../../runtime/checkpoint/checkpoint.ts'
@@ -85,7 +85,7 @@ for (const family of ['llama', 'qwen2', 'qwen3'] as const) {
   })
 }
 
-for (const precision of PRECISIONS) {
+for (const precision of PROCESSOR_PRECISIONS) {
   test(`at ${precision} a batch that mixes adapters gives each row what it gets alone, bit for bit`, async (t) => {
     const base = randomCheckpoint(TINY, { outlier: 4 })
     const { runner, add } = await workshop(t, base, precision)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 
-import { FAMILIES, PRECISIONS } from '../../../models/manifest.ts'
+import { FAMILIES, PROCESSOR_PRECISIONS } from '../../../models/manifest.ts'
 import type { Runner } from '../../../runtime/engine/runner.ts'
 import {
   randomCheckpoint,
@@ -75,8 +75,7 @@ describe('quantised graphs stay near the fp32 one', () => {
       const tokens = someTokens(40)
       runner.prefill(0, tokens, 0, 'logits')
       const expected = (await referenceLogits(checkpoint, tokens)).at(-1)!
-      const difference = expected.map((value, i) => value - runner.logits(0)[i]!)
-      const share = Math.sqrt(energy(difference) / energy(expected))
+      const share = apart(runner.logits(0), expected)
       assert.ok(share < most, `error is ${share} of the logits' size, ${most} is allowed`)
     })
   }
@@ -89,8 +88,7 @@ describe('quantised graphs stay near the fp32 one', () => {
     const expected = (await referenceLogits(checkpoint, tokens)).at(-1)!
     const runner = await startRunner(t, checkpoint, 'int8')
     runner.prefill(0, tokens, 0, 'logits')
-    const difference = expected.map((value, i) => value - runner.logits(0)[i]!)
-    assert.ok(Math.sqrt(energy(difference) / energy(expected)) < 0.08)
+    assert.ok(apart(runner.logits(0), expected) < 0.08)
   })
 
   test('int4 is exact for weights that were affine 4-bit numbers before', async (t) => {
@@ -111,13 +109,52 @@ describe('quantised graphs stay near the fp32 one', () => {
     const expected = (await referenceLogits(checkpoint, tokens)).at(-1)!
     const runner = await startRunner(t, checkpoint, 'int4')
     runner.prefill(0, tokens, 0, 'logits')
-    const difference = expected.map((value, i) => value - runner.logits(0)[i]!)
-    assert.ok(Math.sqrt(energy(difference) / energy(expected)) < 0.03)
+    assert.ok(apart(runner.logits(0), expected) < 0.03)
+  })
+})
+
+describe('half precision computes what single precision does', () => {
+  for (const family of FAMILIES) {
+    test(`for ${family}, as a prompt and step by step`, async (t) => {
+      const checkpoint = randomCheckpoint(tinyArchitecture(family), { outlier: 4 })
+      const runner = await startRunner(t, checkpoint, 'fp16')
+      const tokens = someTokens(40)
+      const expected = await referenceLogits(checkpoint, tokens)
+      runner.prefill(0, tokens.slice(0, 38), 0, 'none')
+      for (const position of [38, 39]) {
+        runner.decode([tokens[position]!], [position], 'logits')
+        assert.ok(apart(runner.logits(0), expected[position]!) < 0.01)
+      }
+    })
+  }
+
+  test('of int4 weights, tied to the embedding or not', async (t) => {
+    for (const tiedEmbeddings of [true, false]) {
+      const checkpoint = randomCheckpoint({ ...TINY, tiedEmbeddings })
+      const tokens = someTokens(40)
+      const [half, single] = [
+        await startRunner(t, checkpoint, 'int4-fp16'),
+        await startRunner(t, checkpoint, 'int4'),
+      ]
+      for (const runner of [half, single]) runner.prefill(0, tokens, 0, 'logits')
+      // What int4 quantises of activations is the most of it.
+      assert.ok(apart(half.logits(0), single.logits(0)) < 0.06)
+    }
+  })
+
+  test('but not of weights that it can not hold', async (t) => {
+    const checkpoint = randomCheckpoint(TINY)
+    checkpoint.weights.get('model.norm.weight')![7] = 70_000
+    await assert.rejects(
+      startRunner(t, checkpoint, 'fp16'),
+      /model\.norm\.weight holds 70000, and half precision ends at 65504/,
+    )
   })
 })
 
 describe('a row depends on nothing but its own tokens', () => {
-  for (const precision of PRECISIONS) {
+  // At int4-fp16 the processor has another kernel for one row than for several; a GPU's are not here to be asked.
+  for (const precision of [...PROCESSOR_PRECISIONS, 'fp16'] as const) {
     test(`${precision}: in a ragged batch, in another slot, in chunks`, async (t) => {
       const runner = await startRunner(t, randomCheckpoint(TINY, { outlier: 10 }), precision)
       const sequences = Array.from({ length: 8 }, (_, i) => someTokens(5 + 5 * i))
@@ -185,6 +222,12 @@ describe('a runner', () => {
     assert.equal(process.env['ORT_DISABLE_TELEMETRY'], '1')
   })
 })
+
+/** how far two rows are apart, as a share of the second one's size */
+function apart(row: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const values = Float64Array.from(expected)
+  return Math.sqrt(energy(values.map((value, i) => value - row[i]!)) / energy(values))
+}
 
 function energy(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value * value, 0)
