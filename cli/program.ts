@@ -12,6 +12,7 @@ import { auditCommand } from './audit.ts'
 import { catalogCommand } from './catalog.ts'
 import { createLogger } from './console-log.ts'
 import { deploymentCommands } from './deployments.ts'
+import { doctorCommand } from './doctor.ts'
 import { endUsersCommand } from './end-users.ts'
 import { exportCommand } from './export.ts'
 import { feedbackCommand } from './feedback.ts'
@@ -91,6 +92,7 @@ export function createProgram(deps: ProgramDeps): Command {
       const settings = loadConfig(env)
       return runRuntimeCommand(settings, createLogger('runtime', settings.logLevel, isTerminal))
     })
+    .addCommand(doctorCommand({ ...deps, loadSettings: () => loadConfig(env) }))
 
   program
     .command('log-writer')

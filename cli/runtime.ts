@@ -13,6 +13,8 @@ export async function runRuntimeCommand(settings: Settings, logger: Logger): Pro
       dataDir,
       address: settings.runtimeListen,
       token: settings.runtimeToken ?? undefined,
+      device: settings.device,
+      library: settings.runtimeLibrary,
       threads: settings.threads ?? undefined,
       memoryBytes: settings.memoryBytes ?? undefined,
       idleUnloadMs: settings.idleUnloadS * 1000,

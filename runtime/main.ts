@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 
 import { formatAddress } from './address.ts'
+import { deviceMemory } from './host/device-memory.ts'
 import { Host } from './host/host.ts'
 import { listen } from './host/listen.ts'
 import { createRuntimeServer } from './host/server.ts'
+import { parseDevice, PROCESSOR } from './ort/device.ts'
 import { resolveSettings } from './settings.ts'
 import type { Logger } from './logger.ts'
 import type { RuntimeSettings } from './settings.ts'
@@ -35,6 +37,10 @@ export async function startRuntime(
   logger: Logger,
   { engineEntry = fileURLToPath(new URL('./engine/main.ts', import.meta.url)) }: StartOptions = {},
 ): Promise<RunningRuntime> {
+  const device = parseDevice(settings.device ?? 'cpu')
+  const readMemory = deviceMemory(device ?? PROCESSOR)
+  // Budgets that are not set are shares of the memory of what is computed on.
+  const resolved = resolveSettings(settings, (await readMemory()).totalBytes)
   const {
     dataDir,
     address: wanted,
@@ -44,13 +50,14 @@ export async function startRuntime(
     memoryBytes,
     idleUnloadMs,
     ...engine
-  } = resolveSettings(settings)
+  } = resolved
   const program = { entry: engineEntry, env: process.env, hangMs }
   const host = new Host({
     dataDir,
     engine,
     program,
     memoryBytes,
+    readMemory,
     idleUnloadMs,
     drainMs,
     logger,

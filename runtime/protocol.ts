@@ -254,7 +254,7 @@ export type LoadEvent =
   | { type: 'error'; error: RuntimeFailure }
 
 /** what forward passes run on */
-export type Device = 'cpu' | 'cuda'
+export type Device = 'cpu' | 'cuda' | 'webgpu'
 
 export type EngineState = 'loading' | 'ready' | 'restarting' | 'draining' | 'failed'
 

@@ -5,6 +5,8 @@
 import { availableParallelism } from 'node:os'
 
 import { readMachineMemory } from './host/machine-memory.ts'
+import { parseDevice } from './ort/device.ts'
+import type { DeviceChoice } from './ort/device.ts'
 import { isLoopback, parseAddress } from './address.ts'
 import type { Address } from './address.ts'
 
@@ -15,6 +17,10 @@ export interface RuntimeSettings {
   address: string
   /** bearer token that callers have to send; required where other machines can connect */
   token?: string
+  /** `cpu`, `cuda`, `cuda:N` or `webgpu`; default cpu */
+  device?: string
+  /** file of the ONNX Runtime to load; default null: the one of the npm package */
+  library?: string | null
   /** threads of a forward pass; default: as many as the machine runs at once */
   threads?: number
   /** most sequences of one engine at once; default 32 */
@@ -44,13 +50,17 @@ const MEMORY_SHARE = 0.8
 const KV_SHARE = 0.5
 const IDLE_UNLOAD_MS = 15 * 60_000
 
-interface ResolvedSettings extends Required<Omit<RuntimeSettings, 'address' | 'token'>> {
+interface ResolvedSettings extends Required<Omit<RuntimeSettings, 'address' | 'token' | 'device'>> {
   address: Address
   token: string | null
+  device: DeviceChoice
 }
 
 /** @throws Error with every problem, a line each: the setting, what was given, what is allowed */
-export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
+export function resolveSettings(
+  settings: RuntimeSettings,
+  totalBytes = readMachineMemory().totalBytes,
+): ResolvedSettings {
   const problems: string[] = []
   const whole = (name: keyof RuntimeSettings, value: number, least: number): number => {
     if (!Number.isSafeInteger(value) || value < least) {
@@ -70,7 +80,12 @@ export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
     problems.push(`token: none, but ${where}; give one, or listen on 127.0.0.1 or a unix socket`)
   }
   if (settings.dataDir === '') problems.push('dataDir: empty; allowed is the path of a folder')
-  const { totalBytes } = readMachineMemory()
+  const device = parseDevice(settings.device ?? 'cpu')
+  if (!device) {
+    problems.push(
+      `device: ${settings.device}; allowed is cpu, cuda, cuda:N (N from 0 to 99), webgpu`,
+    )
+  }
   const memoryBytes = settings.memoryBytes ?? Math.floor(MEMORY_SHARE * totalBytes)
   const kvBudgetBytes = settings.kvBudgetBytes ?? Math.floor(KV_SHARE * totalBytes)
   const numbers = {
@@ -86,8 +101,9 @@ export function resolveSettings(settings: RuntimeSettings): ResolvedSettings {
     drainMs: whole('drainMs', settings.drainMs ?? 30_000, 0),
     hangMs: whole('hangMs', settings.hangMs ?? 300_000, 1),
   }
-  if (problems.length > 0 || !address) {
+  if (problems.length > 0 || !address || !device) {
     throw new Error(`The runtime's settings are wrong.\n${problems.join('\n')}`)
   }
-  return { ...numbers, dataDir: settings.dataDir, address, token: token === '' ? null : token }
+  const { dataDir, library = null } = settings
+  return { ...numbers, dataDir, library, device, address, token: token === '' ? null : token }
 }

@@ -21,7 +21,7 @@ interface Placement<Host> {
   mayEvict: boolean
 }
 
-const DEVICES: Device[] = ['cuda', 'cpu']
+const DEVICES: Device[] = ['cuda', 'cpu', 'webgpu']
 
 /** @param copies how many hosts should have it; null: all that have room */
 export function place<Host>(

@@ -327,6 +327,20 @@ export const SETTINGS = {
     min: 1,
     max: 1024,
   }),
+  device: text({
+    name: 'HEADRACE_DEVICE',
+    default: 'cpu',
+    about: 'what a runtime computes on: `cpu`, `cuda`, `cuda:N` or `webgpu`; see [GPUs](gpu.md)',
+    allowed: 'cpu, cuda, cuda:N (N a number from 0 to 99) or webgpu',
+    pattern: /^(cpu|webgpu|cuda(:\d{1,2})?)$/,
+  }),
+  runtimeLibrary: text({
+    name: 'ONNXRUNTIME_LIB',
+    default: null,
+    about: 'path of another build of ONNX Runtime; without it the one of its npm package',
+    allowed: 'an absolute path',
+    pattern: /^\/./,
+  }),
   slots: whole({
     name: 'HEADRACE_SLOTS',
     default: '32',

@@ -13,6 +13,7 @@ import type { DecoderManifest } from '../../models/manifest.ts'
 import { findExportPorts } from '../graph/export-ports.ts'
 import type { ExportPorts } from '../graph/export-ports.ts'
 import type { Ort } from '../ort/api.ts'
+import { CpuDevice } from '../ort/cpu-device.ts'
 import { Session } from '../ort/session.ts'
 import type { Tensor } from '../ort/session.ts'
 import { CandidateRows } from './candidate-rows.ts'
@@ -46,14 +47,18 @@ export class ExportedRunner implements Runner {
     this.vocabSize = vocabSize
     this.candidates = graph.candidates
     this.#logitsType = graph.logitsType ?? 'f32'
-    this.#session = new Session(ort, path.join(folder, graph.file), { threads })
+    const device = options.device ?? new CpuDevice(ort)
+    this.#session = new Session(ort, path.join(folder, graph.file), { threads, device })
     const found = findExportPorts(this.#session.inputs, this.#session.outputs)
     if ('problem' in found) throw new Error(`${graph.file} can't be served: ${found.problem}`)
     this.#ports = found.ports
     const type = graph.kvType === 'f16' ? 'f16' : 'f32'
     const shape = { slots, capacity, kvHeads, headDim, type } as const
-    const Cache = graph.layout === 'growing' ? GrowingCache : SlotCache
-    this.#cache = new Cache(this.#session, found.ports.cache, shape)
+    const ports = found.ports.cache
+    this.#cache =
+      graph.layout === 'growing'
+        ? new GrowingCache(this.#session, ports, shape)
+        : new SlotCache(this.#session, device, ports, shape)
     const tokens = Math.max(slots, maxPrefill)
     this.#feed = new ExportFeed(this.#session, found.ports, tokens, slots * capacity)
     this.#rows = new CandidateRows(ort, folder, {

@@ -15,9 +15,12 @@ import { openEncoderRunner } from '../encoder/open-runner.ts'
 import { loadEncoderText } from '../encoder/text.ts'
 import { readPackedAdapter } from '../graph/packed-adapter-file.ts'
 import { loadOrt } from '../ort/api.ts'
+import { formatDevice, openDevice } from '../ort/device.ts'
 import { OutOfMemory } from '../ort/memory.ts'
 import type { RuntimeFailure } from '../protocol.ts'
 import { chooseCacheSize, kvBytesPerToken } from './cache-size.ts'
+import { checkDevice } from './device-check.ts'
+import { deviceMismatch } from './device-mismatch.ts'
 import { Engine } from './engine.ts'
 import type { Loop } from './loop.ts'
 import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
@@ -25,6 +28,9 @@ import { openRunner } from './open-runner.ts'
 import type { Runner } from './runner.ts'
 import { tryOut } from './trial.ts'
 import { loadText } from './text/text.ts'
+
+// The rest is for what a pass computes with between its operators.
+const CACHE_SHARE = 0.85
 
 await main(process.argv[2])
 
@@ -69,13 +75,15 @@ async function load(settings: EngineSettings): Promise<Loop> {
   return loop
 }
 
+/** It computes on the processor, whatever the device is: texts are short, and read once. */
 async function loadEncoder(manifest: EncoderManifest, settings: EngineSettings): Promise<Loop> {
   const { folder, threads, batchTokens, maxWaiting } = settings
   const text = await loadEncoderText(folder, manifest)
   send({ type: 'progress', phase: 'loading' })
   // A text that is longer than a batch goes alone.
   const maxCells = Math.max(batchTokens, manifest.contextLength)
-  const runner = openEncoderRunner(loadOrt(), folder, manifest, { threads, maxCells })
+  const ort = loadOrt(settings.library ?? undefined)
+  const runner = openEncoderRunner(ort, folder, manifest, { threads, maxCells })
   send({ type: 'progress', phase: 'warming' })
   const { padTokenId } = manifest.tokenizer
   runner.run([{ ids: [padTokenId, padTokenId], segments: null }])
@@ -86,15 +94,21 @@ async function loadEncoder(manifest: EncoderManifest, settings: EngineSettings):
 
 async function loadDecoder(manifest: DecoderManifest, settings: EngineSettings): Promise<Loop> {
   const { folder, prefillChunk, maxWaiting, threads } = settings
+  const mismatch = deviceMismatch(manifest, settings.device.kind)
+  if (mismatch !== null) throw new Error(mismatch)
+  const ort = loadOrt(settings.library ?? undefined)
+  const device = openDevice(ort, settings.device)
+  const freeBytes = device.freeBytes()
   const { slots, capacity } = chooseCacheSize({
-    slots: settings.slots,
+    slots: Math.min(settings.slots, device.mostSlots ?? Infinity),
     contextTokens: Math.min(manifest.contextLength, settings.contextTokens ?? Infinity),
     bytesPerToken: kvBytesPerToken(manifest),
-    budgetBytes: settings.kvBudgetBytes,
+    budgetBytes: Math.min(settings.kvBudgetBytes, cacheRoom(manifest, freeBytes)),
   })
   const text = await loadText(folder, manifest, capacity)
   send({ type: 'progress', phase: 'loading' })
-  const runner = openRunner(loadOrt(), folder, manifest, {
+  const runner = openRunner(ort, folder, manifest, {
+    device,
     slots,
     capacity,
     threads,
@@ -102,12 +116,26 @@ async function loadDecoder(manifest: DecoderManifest, settings: EngineSettings):
   })
   send({ type: 'progress', phase: 'warming' })
   warmUp(runner, manifest.tokenizer.bosTokenId ?? 0)
+  const wrong = device.choice.kind === 'cpu' ? null : checkDevice(runner)
+  if (wrong !== null) throw new Error(`${formatDevice(device.choice)} computes wrongly: ${wrong}`)
   const now = () => performance.now()
   const { sampling } = manifest
   const options = { runner, text, sampling, prefillChunk, maxWaiting, now }
   // An engine of its own, so that figures begin with the first request.
   tryOut(new Engine(options))
+  const leftBytes = device.freeBytes()
+  if (freeBytes !== null && leftBytes !== null) {
+    // Loads are admitted one after the other, so that nobody else took or gave much meanwhile.
+    send({ type: 'device', bytes: Math.max(0, freeBytes - leftBytes) })
+  }
   return new Engine({ ...options, version: settings.version })
+}
+
+/** What a device's own memory has room for beside the weights, since all of a cache is taken there at once. */
+function cacheRoom({ files, graph }: DecoderManifest, freeBytes: number | null): number {
+  if (freeBytes === null) return Infinity
+  const weightBytes = files[graph.dataFile]?.bytes ?? 0
+  return Math.max(0, CACHE_SHARE * (freeBytes - weightBytes))
 }
 
 /** ONNX Runtime has no code of its own for it: what it says is the C++ library's word, or its allocator's. */

@@ -6,6 +6,7 @@
 // a terminal or a container reach both; they are the host's to honour, and an engine ignores SIGINT and SIGTERM. After
 // `drain` it leaves only when its last message is written, or the end of an answer is lost.
 
+import type { DeviceChoice } from '../ort/device.ts'
 import type {
   EncodeEvent,
   EncodeRequest,
@@ -40,6 +41,8 @@ export type EngineMessage =
   | { type: 'stats'; ask: number; stats: EngineOwnStats }
   /** what became of an adapter */
   | { type: 'adapter'; version: VersionId; error: RuntimeFailure | null }
+  /** what it has of the device's own memory; before `ready`, and never where the device is the processor */
+  | { type: 'device'; bytes: number }
 
 /** the part of the figures that the engine itself knows */
 export type EngineOwnStats = Omit<
@@ -60,6 +63,10 @@ export interface EngineSettings {
   /** the version folder */
   folder: string
   version: string
+  /** what forward passes run on */
+  device: DeviceChoice
+  /** the ONNX Runtime to load; null: the one of the package */
+  library: string | null
   /** intra-op threads of a forward pass */
   threads: number
   /** most sequences at once; the engine takes fewer where the KV budget does not hold them */

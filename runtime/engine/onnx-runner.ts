@@ -10,6 +10,8 @@ import path from 'node:path'
 import type { DecoderManifest } from '../../models/manifest.ts'
 import type { Ort } from '../ort/api.ts'
 import { Cells } from '../ort/cells.ts'
+import { CpuDevice } from '../ort/cpu-device.ts'
+import type { ComputeDevice } from '../ort/device.ts'
 import { Session } from '../ort/session.ts'
 import type { PreparedCall, Tensor } from '../ort/session.ts'
 import { AdaptedRows } from './adapted-rows.ts'
@@ -22,6 +24,8 @@ export interface RunnerOptions {
   /** tokens a slot has room for, at most the manifest's context length */
   capacity: number
   threads: number
+  /** what computes; absent: the processor */
+  device?: ComputeDevice
   /** most tokens of one prefill call */
   maxPrefill: number
 }
@@ -59,8 +63,10 @@ export class OnnxRunner implements Runner {
     this.vocabSize = architecture.vocabSize
     this.candidates = graph.candidates
     this.#maxPrefill = options.maxPrefill
+    const device = options.device ?? new CpuDevice(ort)
     this.#session = new Session(ort, path.join(folder, graph.file), {
       threads: options.threads,
+      device,
     })
     const layers = Array.from({ length: architecture.layers }, (_, layer) => layer)
     const ports = layers.flatMap((layer) =>
@@ -71,8 +77,9 @@ export class OnnxRunner implements Runner {
     )
     const { slots, capacity, candidates } = this
     const { kvHeads, headDim } = architecture
-    const shape = { slots, capacity, kvHeads, headDim, type: 'f32' as const }
-    this.#cache = new SlotCache(this.#session, ports, shape)
+    const type = graph.kvType === 'f16' ? 'f16' : 'f32'
+    const shape = { slots, capacity, kvHeads, headDim, type } as const
+    this.#cache = new SlotCache(this.#session, device, ports, shape)
     this.#ids = new Cells(Math.max(slots, options.maxPrefill) * 8, BigInt64Array)
     this.#lastKeys = new Cells(slots * 4, Int32Array)
     this.#totalLength = new Cells(4, Int32Array)
@@ -86,7 +93,7 @@ export class OnnxRunner implements Runner {
     if (adaptersFile === undefined) return
     const open = () => {
       const file = path.join(folder, adaptersFile)
-      const session = new Session(ort, file, { threads: options.threads })
+      const session = new Session(ort, file, { threads: options.threads, device })
       return { session, bank: new AdapterBank(session, architecture) }
     }
     this.adapters = {
@@ -171,10 +178,11 @@ export class OnnxRunner implements Runner {
   }
 
   close(): void {
+    // Memory of a device may be the session's to give back.
+    this.#cache.free()
     this.#session.close()
     this.#adapted?.session.close()
     this.#adapted?.bank.free()
-    this.#cache.free()
   }
 
   /** Prepared once for each number of rows and of adapters; those of the adapted form until its adapters change. */

@@ -1,12 +1,12 @@
-// Keys and values of every slot, in memory that the graph reads as past and writes as present.
+// Keys and values of every slot, in memory of the device that the graph reads as past and writes as present.
 //
 // Each layer's keys, and its values, are one allocation [slots, kvHeads, capacity, headDim]: a decode step over slots
 // 0…n−1 is a view of n at offset 0, a prefill is a view of one. Past and present are the same memory, so nothing is
-// copied from step to step, and capacity costs nothing until it is used.
+// copied from step to step. On the processor capacity costs nothing until it is used.
 //
 // Knows: tensors and their memory. Does not know: which graph, sequences.
 
-import { NativeMemory } from '../ort/memory.ts'
+import type { ComputeDevice, DeviceMemory } from '../ort/device.ts'
 import { ELEMENT_BYTES } from '../ort/session.ts'
 import type { Session, Tensor } from '../ort/session.ts'
 
@@ -21,8 +21,9 @@ export interface SlotCacheShape {
 
 export class SlotCache {
   readonly #session: Session
+  readonly #device: ComputeDevice
   readonly #shape: SlotCacheShape
-  readonly #parts: { past: string; present: string; memory: NativeMemory }[]
+  readonly #parts: { past: string; present: string; memory: DeviceMemory }[]
   readonly #slotBytes: number
   readonly #headBytes: number
   readonly #tokenBytes: number
@@ -31,10 +32,12 @@ export class SlotCache {
   /** @param ports the graph's names, in any order */
   constructor(
     session: Session,
+    device: ComputeDevice,
     ports: readonly { past: string; present: string }[],
     shape: SlotCacheShape,
   ) {
     this.#session = session
+    this.#device = device
     this.#shape = shape
     this.#tokenBytes = shape.headDim * ELEMENT_BYTES[shape.type]
     this.#headBytes = shape.capacity * this.#tokenBytes
@@ -42,7 +45,7 @@ export class SlotCache {
     this.#parts = ports.map(({ past, present }) => ({
       past,
       present,
-      memory: new NativeMemory(shape.slots * this.#slotBytes),
+      memory: session.allocate(device, shape.slots * this.#slotBytes),
     }))
   }
 
@@ -57,14 +60,15 @@ export class SlotCache {
 
   /** Copies the first `length` tokens' keys and values of one slot over those of another. */
   copy(from: number, to: number, length: number): void {
-    for (const { memory } of this.#parts) {
-      const bytes = new Uint8Array(memory.buffer)
-      for (let head = 0; head < this.#shape.kvHeads; head++) {
-        const source = from * this.#slotBytes + head * this.#headBytes
-        const target = to * this.#slotBytes + head * this.#headBytes
-        bytes.copyWithin(target, source, source + length * this.#tokenBytes)
-      }
+    const copy = {
+      from: from * this.#slotBytes,
+      to: to * this.#slotBytes,
+      rows: this.#shape.kvHeads,
+      rowBytes: length * this.#tokenBytes,
+      strideBytes: this.#headBytes,
     }
+    for (const { memory } of this.#parts) memory.copyRows(copy)
+    this.#device.settle()
   }
 
   free(): void {
@@ -80,7 +84,7 @@ export class SlotCache {
       const shape = [batch, kvHeads, capacity, headDim]
       const offset = BigInt(slot * this.#slotBytes)
       views = this.#parts.map(({ memory }) =>
-        this.#session.tensor(type, shape, memory.address + offset),
+        this.#session.tensor(type, shape, memory.address + offset, memory.where),
       )
       this.#views.set(key, views)
     }

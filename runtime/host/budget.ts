@@ -3,10 +3,9 @@
 // Versions that are loaded count with what is measured of them; one that is being loaded counts with what it may come to
 // take, until it is there. What a version took when it was loaded last is known better than any estimate.
 //
-// Knows: engines from outside, the machine, what gateways want. Does not know: requests, HTTP, how engines are ended.
+// Knows: engines from outside, the memory of machine or device, what gateways want. Does not know: requests, HTTP, how engines are ended.
 
 import { demandOf } from './demand.ts'
-import { readMachineMemory } from './machine-memory.ts'
 import { findRoom } from './room.ts'
 import type { EngineSettings } from '../engine/messages.ts'
 import type { Fit, Holder, HostMemory, RuntimeFailure, VersionId } from '../protocol.ts'
@@ -19,7 +18,8 @@ interface BudgetOptions {
   budgetBytes: number
   cache: Pick<EngineSettings, 'slots' | 'contextTokens' | 'kvBudgetBytes'>
   wants: Wants
-  readMachine?: () => MachineMemory
+  /** the memory that engines compute in */
+  readMemory: () => Promise<MachineMemory>
 }
 
 export interface Admission extends Fit {
@@ -39,13 +39,11 @@ interface Asked {
 
 export class Budget {
   readonly #options: BudgetOptions
-  readonly #readMachine: () => MachineMemory
   /** weights and process, as measured when they were loaded */
   readonly #fixedBytes = new Map<VersionId, number>()
 
   constructor(options: BudgetOptions) {
     this.#options = options
-    this.#readMachine = options.readMachine ?? readMachineMemory
   }
 
   /** @param engines all of this host */
@@ -53,7 +51,7 @@ export class Budget {
     const { budgetBytes, cache } = this.#options
     const demand = await demandOf(folder, cache)
     const residents = (await this.residents(engines)).filter((one) => one.version !== version)
-    const machineFreeBytes = this.#readMachine().freeBytes
+    const machineFreeBytes = (await this.#options.readMemory()).freeBytes
     const fixedBytes = this.#fixedBytes.get(version) ?? demand.fixedBytes
     const needBytes = Math.ceil(fixedBytes + demand.leastKvBytes)
     const ask = { needBytes, fixedBytes, budgetBytes, machineFreeBytes, residents }
@@ -112,8 +110,9 @@ export class Budget {
     this.#fixedBytes.set(version, fixedBytes)
   }
 
-  memory(usedBytes: number): HostMemory {
-    return { ...this.#readMachine(), budgetBytes: this.#options.budgetBytes, usedBytes }
+  async memory(usedBytes: number): Promise<HostMemory> {
+    const memory = await this.#options.readMemory()
+    return { ...memory, budgetBytes: this.#options.budgetBytes, usedBytes }
   }
 }
 

@@ -228,6 +228,9 @@ export class Engine {
       case 'ready':
         if (this.#isLoading) this.#onReady(message.loadMs)
         break
+      case 'device':
+        this.#figures.onDevice(message.bytes)
+        break
       case 'error':
         if (this.#isLoading) this.#onLoadError(message.error)
         break

@@ -34,11 +34,17 @@ const NOTHING_MEASURED = { pid: 0, untilMs: -Infinity, bytes: Promise.resolve(0)
 export class Figures {
   #last = NONE
   #measured = NOTHING_MEASURED
+  #deviceBytes: number | null = null
 
   /** The process is another, or does something else, and what was known of it says nothing any more. */
   forget(): void {
     this.#last = NONE
     this.#measured = NOTHING_MEASURED
+  }
+
+  /** What the process took of a device's own memory when it was loaded: all that it will. */
+  onDevice(bytes: number): void {
+    this.#deviceBytes = bytes
   }
 
   /** @param isServing an engine that loads is busy with that, and is not asked */
@@ -51,9 +57,10 @@ export class Figures {
     return { ...this.#last, memoryBytes: memoryBytes || this.#last.memoryBytes }
   }
 
-  /** @returns bytes in RAM; 0 without a process, or where the system doesn't tell */
+  /** @returns bytes on the device, or in RAM where that is the processor; 0 without a process, or where the system doesn't tell */
   memory(process: EngineProcess | null): Promise<number> {
     if (!process?.pid) return Promise.resolve(0)
+    if (this.#deviceBytes !== null) return Promise.resolve(this.#deviceBytes)
     const { pid } = process
     const startMs = performance.now()
     if (this.#measured.pid !== pid || startMs > this.#measured.untilMs) {

@@ -8,7 +8,7 @@
 
 import { Budget } from './budget.ts'
 import { Engine } from './engine.ts'
-import { findVersionFolder } from './version-folder.ts'
+import { findVersionFolder, unservable } from './version-folder.ts'
 import { Wants } from './wants.ts'
 import type { EngineRequest, EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
@@ -22,6 +22,7 @@ import type {
 } from '../protocol.ts'
 import type { LoadListener } from './engine.ts'
 import type { EngineProgram } from './engine-process.ts'
+import type { MachineMemory } from './machine-memory.ts'
 import type { AnswerListener } from './run.ts'
 
 interface HostOptions {
@@ -30,7 +31,9 @@ interface HostOptions {
   /** what is the same for all engines */
   engine: Omit<EngineSettings, 'folder' | 'version'>
   program: EngineProgram
-  /** memory that all engines may have together */
+  /** the memory that engines compute in: the machine's, or a device's own */
+  readMemory: () => Promise<MachineMemory>
+  /** of that, what all engines may have together */
   memoryBytes: number
   /** how long a version that nobody wants is kept without a request; 0: for ever */
   idleUnloadMs: number
@@ -65,8 +68,9 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options
-    const { memoryBytes, idleUnloadMs, engine } = options
-    this.#budget = new Budget({ budgetBytes: memoryBytes, cache: engine, wants: this.#wants })
+    const { memoryBytes, readMemory, idleUnloadMs, engine } = options
+    const wants = this.#wants
+    this.#budget = new Budget({ budgetBytes: memoryBytes, readMemory, cache: engine, wants })
     const everyMs = Math.min(LOOK_MS, idleUnloadMs / 4 || LOOK_MS)
     this.#looking = setInterval(() => void this.#tidy(), everyMs)
     this.#looking.unref()
@@ -118,7 +122,7 @@ export class Host {
 
   /** Whether a load would be admitted now; touches nothing. */
   async fit(version: VersionId): Promise<Fit | RuntimeFailure> {
-    const found = await findVersionFolder(this.#options.dataDir, version)
+    const found = await this.#find(version)
     if ('failure' in found) return found.failure
     const { folder, base } = found
     // An adapter needs what its base needs, and hardly more.
@@ -159,8 +163,9 @@ export class Host {
       })),
     )
     const usedBytes = engines.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
-    const memory = this.#budget.memory(usedBytes)
-    return { pid: process.pid, device: 'cpu', memory, engines }
+    const memory = await this.#budget.memory(usedBytes)
+    const device = this.#options.engine.device.kind
+    return { pid: process.pid, device, memory, engines }
   }
 
   /** Takes nothing new, lets what runs finish, and resolves when no engine is left. */
@@ -199,7 +204,7 @@ export class Host {
 
   /** The version's own engine, or that of its base where it is an adapter. */
   async #engineFor(version: VersionId, mayEvict: boolean, isBase = false): Promise<Found> {
-    const found = await findVersionFolder(this.#options.dataDir, version)
+    const found = await this.#find(version)
     if ('failure' in found) return found
     const { folder, base } = found
     if (base !== null) {
@@ -223,6 +228,16 @@ export class Host {
       else if (engine.state === 'draining') await engine.gone
       else return { engine }
     }
+  }
+
+  /** The folder of a version that this host could serve. */
+  async #find(version: VersionId) {
+    const { dataDir, engine } = this.#options
+    const found = await findVersionFolder(dataDir, version)
+    // An adapter can be served where its base can.
+    if ('failure' in found || found.base !== null) return found
+    const failure = await unservable(found.folder, version, engine.device.kind)
+    return failure ? { failure } : found
   }
 
   /** Nobody else is admitted meanwhile. */

@@ -1,13 +1,14 @@
-// Where on this host a version's folder is.
+// Where on this host a version's folder is, and whether it is of any use here.
 //
 // Ids come from outside; the patterns that both halves have to fit have no room for a path.
 
 import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { MANIFEST_FILE, MODEL_NAME, VERSION_NUMBER } from '../../models/manifest.ts'
+import { MANIFEST_FILE, MODEL_NAME, readManifest, VERSION_NUMBER } from '../../models/manifest.ts'
 import type { Manifest } from '../../models/manifest.ts'
-import type { RuntimeFailure, VersionId } from '../protocol.ts'
+import { deviceMismatch } from '../engine/device-mismatch.ts'
+import type { Device, RuntimeFailure, VersionId } from '../protocol.ts'
 
 /** @returns the folder and, of an adapter that its base's engine takes, the base; or what to tell whoever asked for it */
 export async function findVersionFolder(
@@ -38,4 +39,19 @@ async function baseOf(folder: string): Promise<VersionId | null> {
   } catch {
     return null
   }
+}
+
+/** @returns why the host's device can't serve the version, before anything is started or ended for it; null where it can */
+export async function unservable(
+  folder: string,
+  version: VersionId,
+  device: Device,
+): Promise<RuntimeFailure | null> {
+  // Every version can be served on the processor.
+  if (device === 'cpu') return null
+  // What is wrong with a manifest is for the engine to say.
+  const manifest = await readManifest(folder).catch(() => null)
+  const mismatch = manifest && deviceMismatch(manifest, device)
+  if (mismatch === null) return null
+  return { code: 'version_unusable', message: `Version '${version}' can't be served: ${mismatch}` }
 }

@@ -31,6 +31,8 @@ const LIBRARY_ENVIRONMENT = {
   ORT_DISABLE_TELEMETRY: '1',
   // Its tiled attention is the slower one for prompts that come in chunks: 21 to 33 % of prefill at 256 to 512 tokens.
   ORT_GQA_DISABLE_FLASH_ATTENTION: '1',
+  // GPUs are numbered as the driver's own tool numbers them, and not the fastest first.
+  CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
 }
 
 // koffi runs the callee on a stack of its own; its default of 1 MiB is small for ONNX Runtime's kernels (128 KiB, that of
@@ -58,7 +60,10 @@ const FUNCTIONS = {
     'void*',
     'void*, void*, size_t, void*, size_t, int, _Out_ void**',
   ],
+  CreateMemoryInfo: [68, 'void*', 'str, int, int, int, _Out_ void**'],
   CreateCpuMemoryInfo: [69, 'void*', 'int, int, _Out_ void**'],
+  AllocatorAlloc: [75, 'void*', 'void*, size_t, _Out_ void**'],
+  AllocatorFree: [76, 'void*', 'void*, void*'],
   GetAllocatorWithDefaultOptions: [78, 'void*', '_Out_ void**'],
   ReleaseStatus: [93, 'void', 'void*'],
   ReleaseSession: [95, 'void', 'void*'],
@@ -66,20 +71,35 @@ const FUNCTIONS = {
   ReleaseRunOptions: [97, 'void', 'void*'],
   ReleaseSessionOptions: [100, 'void', 'void*'],
   SessionEndProfiling: [110, 'void*', 'void*, void*, _Out_ void**'],
+  GetAvailableProviders: [125, 'void*', '_Out_ void**, _Out_ int*'],
+  ReleaseAvailableProviders: [126, 'void*', 'void*, int'],
   AddSessionConfigEntry: [130, 'void*', 'void*, str, str'],
+  CreateAllocator: [131, 'void*', 'void*, void*, _Out_ void**'],
+  ReleaseAllocator: [132, 'void', 'void*'],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void*', 'void*, void*'],
+  CreateCUDAProviderOptions: [205, 'void*', '_Out_ void**'],
+  UpdateCUDAProviderOptions: [206, 'void*', 'void*, const char**, const char**, size_t'],
+  ReleaseCUDAProviderOptions: [208, 'void', 'void*'],
+  SessionOptionsAppendExecutionProvider: [
+    216,
+    'void*',
+    'void*, str, const char**, const char**, size_t',
+  ],
 } as const satisfies Record<string, readonly [number, string, string]>
 
 export type NativeFunction = KoffiFunc<(...args: unknown[]) => unknown>
 
 type FunctionName = keyof typeof FUNCTIONS
-type Argument = Pointer | number | string | BigInt64Array
+type Argument = Pointer | number | string | BigInt64Array | string[]
 
 /** A call that ONNX Runtime refused or that failed; the message is its own. */
-class OrtError extends Error {
+export class OrtError extends Error {
   override name = 'OrtError'
 }
 
 export class Ort {
+  /** where the library lies */
+  readonly file: string
   readonly version: string
   readonly env: Pointer
   readonly cpuMemory: Pointer
@@ -89,7 +109,8 @@ export class Ort {
   readonly #functions: Record<FunctionName, NativeFunction>
 
   constructor(libraryFile: string) {
-    this.#library = koffi.load(libraryFile)
+    this.file = libraryFile
+    this.#library = load(libraryFile)
     const base = this.#library.func('void *OrtGetApiBase()')() as Pointer
     const getApi = koffi.decode(base, 0, 'void *') as Pointer
     const table = koffi.call(
@@ -119,13 +140,13 @@ export class Ort {
 
   /** Calls a function that returns a status only. @throws OrtError */
   call(name: FunctionName, ...args: Argument[]): void {
-    this.#check(name, this.#functions[name](...args) as Pointer | null)
+    this.#check(name, this.#get(name, ...args))
   }
 
   /** Calls a function whose last parameter is a result, and returns it. @throws OrtError */
   create(name: FunctionName, ...args: Argument[]): Pointer {
     const out: (Pointer | null)[] = [null]
-    this.#check(name, this.#functions[name](...args, out) as Pointer | null)
+    this.#check(name, this.#get(name, ...args, out))
     const result = out[0]
     if (result === null || result === undefined)
       throw new OrtError(`${name} gave nothing. This is a bug.`)
@@ -136,9 +157,27 @@ export class Ort {
     this.#functions[name](pointer)
   }
 
+  /** Execution providers that the library was built with; those of libraries beside it may be missing all the same. */
+  providers(): string[] {
+    const names: (Pointer | null)[] = [null]
+    const counts = [0]
+    this.#check('GetAvailableProviders', this.#get('GetAvailableProviders', names, counts))
+    const [table, count] = [names[0], counts[0]]
+    if (!table || !count) throw new OrtError('GetAvailableProviders gave nothing. This is a bug.')
+    const providers = Array.from({ length: count }, (_, index) =>
+      this.string(koffi.decode(table, index * 8, 'void *') as Pointer),
+    )
+    this.call('ReleaseAvailableProviders', table, count)
+    return providers
+  }
+
   /** A NUL-terminated string at an address. */
   string(pointer: Pointer): string {
     return koffi.decode.string(pointer)
+  }
+
+  #get(name: FunctionName, ...args: unknown[]): Pointer | null {
+    return this.#functions[name](...args) as Pointer | null
   }
 
   #check(name: FunctionName, status: Pointer | null): void {
@@ -146,6 +185,15 @@ export class Ort {
     const message = this.#functions.GetErrorMessage(status) as string
     this.#functions.ReleaseStatus(status)
     throw new OrtError(`${name}: ${message}`)
+  }
+}
+
+function load(libraryFile: string): LibraryHandle {
+  try {
+    return koffi.load(libraryFile)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new OrtError(`ONNX Runtime can't be loaded from ${libraryFile}: ${reason}`, { cause })
   }
 }
 
@@ -164,11 +212,16 @@ export function loadOrt(libraryFile: string = bundledLibrary()): Ort {
   }
   // oxlint-disable-next-line node/no-process-env -- written, not read: this is how the library is told
   Object.assign(process.env, LIBRARY_ENVIRONMENT)
-  koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES })
+  const config = koffi.config()
+  // It can't be changed behind the first library, which may have been one that could not be used.
+  if (config.sync_stack_size !== STACK_BYTES) {
+    koffi.config({ ...config, sync_stack_size: STACK_BYTES })
+  }
   loaded = { file: libraryFile, ort: new Ort(libraryFile) }
   return loaded.ort
 }
 
+/** The library that comes with the package. */
 function bundledLibrary(): string {
   const main = createRequire(import.meta.url).resolve('onnxruntime-node')
   const folder = path.join(

@@ -2,11 +2,14 @@
 
 import { ELEMENT } from './api.ts'
 import type { ElementType, Ort, Pointer } from './api.ts'
+import type { ComputeDevice, DeviceMemory } from './device.ts'
 import { NativeMemory } from './memory.ts'
 
 export interface SessionOptions {
   /** threads of one operator; the calling thread is one of them */
   threads: number
+  /** what computes; absent: the processor */
+  device?: ComputeDevice
   /** write an operator profile to files that start with this path */
   profile?: string
 }
@@ -46,6 +49,7 @@ export class Session {
     )
     if (options.profile) ort.call('EnableProfiling', settings, options.profile)
     try {
+      options.device?.addTo(settings)
       this.#session = ort.create('CreateSession', ort.env, file, settings)
     } finally {
       ort.release('ReleaseSessionOptions', settings)
@@ -63,12 +67,20 @@ export class Session {
     return this.#outputs.map((port) => port.name)
   }
 
-  /** A tensor of `shape` over memory that starts at `address`; it must outlive the tensor. */
-  tensor(type: ElementType, shape: number[], address: Pointer): Tensor {
+  /**
+   * A tensor of `shape` over memory that starts at `address`; it must outlive the tensor.
+   * @param where whose memory it is; absent: this process's own, which calls copy to the device and back
+   */
+  tensor(
+    type: ElementType,
+    shape: number[],
+    address: Pointer,
+    where: Pointer = this.#ort.cpuMemory,
+  ): Tensor {
     const elements = shape.reduce((product, extent) => product * extent, 1)
     const value = this.#ort.create(
       'CreateTensorWithDataAsOrtValue',
-      this.#ort.cpuMemory,
+      where,
       address,
       elements * ELEMENT_BYTES[type],
       BigInt64Array.from(shape, BigInt),
@@ -76,6 +88,11 @@ export class Session {
       ELEMENT[type],
     )
     return { value }
+  }
+
+  /** Memory of the device that this session's calls read and write. @throws OutOfMemory */
+  allocate(device: ComputeDevice, bytes: number): DeviceMemory {
+    return device.allocate(bytes, this.#session)
   }
 
   release(tensor: Tensor): void {

@@ -10,8 +10,9 @@ import type { Checkpoint } from '../../runtime/checkpoint/checkpoint.ts'
 import { OnnxRunner } from '../../runtime/engine/onnx-runner.ts'
 import { writeDecoder } from '../../runtime/graph/export.ts'
 import { loadOrt } from '../../runtime/ort/api.ts'
+import type { ComputeDevice } from '../../runtime/ort/device.ts'
 
-type Size = { slots?: number; capacity?: number; maxPrefill?: number }
+type Size = { slots?: number; capacity?: number; maxPrefill?: number; device?: ComputeDevice }
 
 export async function startRunner(
   t: TestContext,
@@ -27,7 +28,7 @@ export async function startRunnerIn(
   t: TestContext,
   checkpoint: Checkpoint,
   precision: Precision,
-  { slots = 8, capacity = 128, maxPrefill = 64 }: Size = {},
+  { slots = 8, capacity = 128, maxPrefill = 64, device }: Size = {},
 ): Promise<{ runner: OnnxRunner; folder: string }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'headrace-graph-'))
   const { parameters, ...graph } = await writeDecoder(checkpoint, folder, { precision, threads: 2 })
@@ -54,6 +55,7 @@ export async function startRunnerIn(
     capacity,
     maxPrefill,
     threads: 2,
+    ...(device && { device }),
   })
   t.after(async () => {
     runner.close()

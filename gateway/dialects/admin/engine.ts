@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 
-import type { EngineStats } from '../../../runtime/protocol.ts'
+import type { Device, EngineStats } from '../../../runtime/protocol.ts'
 import type { HostReport } from '../../residency/residency.ts'
 import { Time } from './fields.ts'
 
@@ -12,9 +12,9 @@ const Bytes = Type.Integer({ minimum: 0 })
 const HostBody = Type.Object({
   name: Type.String({ description: "Its address, or `local` for the server's own." }),
   up: Type.Boolean(),
-  device: Type.Unsafe<'cpu' | 'cuda' | null>({
+  device: Type.Unsafe<Device | null>({
     type: ['string', 'null'],
-    enum: ['cpu', 'cuda', null],
+    enum: ['cpu', 'cuda', 'webgpu', null],
   }),
   memory: Type.Union([
     Type.Null(),

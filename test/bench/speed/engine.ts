@@ -54,18 +54,29 @@ export class BenchEngine implements AsyncDisposable {
     // Nobody may be waiting when it ends.
     this.#gone.promise.catch(() => {})
     this.#ready.promise.catch(() => {})
-    const { hangMs, slots, contextTokens, kvBudgetBytes, prefillChunk, batchTokens, maxWaiting } =
-      resolveSettings({
-        dataDir: DATA_DIR,
-        address: 'http://127.0.0.1:0',
-        contextTokens: CONTEXT_TOKENS,
-      })
+    const {
+      device,
+      library,
+      hangMs,
+      slots,
+      contextTokens,
+      kvBudgetBytes,
+      prefillChunk,
+      batchTokens,
+      maxWaiting,
+    } = resolveSettings({
+      dataDir: DATA_DIR,
+      address: 'http://127.0.0.1:0',
+      contextTokens: CONTEXT_TOKENS,
+    })
     const keep = (_context: object, line: string) => this.#lastLines.push(line)
     this.#process = new EngineProcess(
       { entry: ENTRY, env: cleanEnvironment(), hangMs },
       {
         folder: version.folder,
         version: version.id,
+        device,
+        library,
         threads,
         slots,
         contextTokens,

@@ -13,6 +13,7 @@ import type {
   EngineSettings,
   HostMessage,
 } from '../../../runtime/engine/messages.ts'
+import { PROCESSOR } from '../../../runtime/ort/device.ts'
 import type { GenerateRequest, LoadEvent, RuntimeFailure } from '../../../runtime/protocol.ts'
 
 const ENTRY = fileURLToPath(new URL('../../../runtime/engine/main.ts', import.meta.url))
@@ -34,6 +35,8 @@ export class EngineProcess {
     const all: EngineSettings = {
       folder,
       version: 'tiny@1',
+      device: PROCESSOR,
+      library: null,
       threads: 2,
       slots: 8,
       contextTokens: null,
@@ -106,7 +109,7 @@ export class EngineProcess {
     else if (message.type === 'events') {
       for (const [id, event] of message.events) this.#events.set(id, [...this.events(id), event])
     } else if (message.type === 'adapter') this.adapters.set(message.version, message.error)
-    else this.loadEvents.push(message)
+    else if (message.type !== 'device') this.loadEvents.push(message)
     this.#change()
   }
 
