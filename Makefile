@@ -9,7 +9,7 @@ SHELL := /bin/sh
 NODE := PATH="$$PWD/node_modules/.bin:$$PATH" node
 INSTALLED := node_modules/.installed
 
-.PHONY: help serve test test-times check format bench bench-gateway bench-log bench-scrape bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings watch-proof contact-sheet dashboards clean
+.PHONY: help serve test test-times check format bench bench-gateway bench-log bench-gpu bench-scrape bench-rollback limits-proof outage-proof kill-proof switch-kill-proof soak-proof memory-proof canary-proof rolling-proof docker-proof bench-embeddings watch-proof contact-sheet dashboards clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | while IFS=@ read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
@@ -40,6 +40,9 @@ bench-embeddings: $(INSTALLED) ## measure how fast texts become vectors, beside 
 
 bench-log: $(INSTALLED) ## measure how fast exchanges are kept and found
 	@$(NODE) test/bench/log/main.ts $(ARGS)
+
+bench-gpu: $(INSTALLED) ## measure how near a GPU comes to what it could do; says so where there is none
+	@$(NODE) test/bench/gpu.ts $(ARGS)
 
 bench-rollback: $(INSTALLED) ## measure what a deployment and its rollback cost who is being answered
 	@$(NODE) test/bench/rollback/main.ts $(ARGS)
