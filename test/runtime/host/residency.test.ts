@@ -116,7 +116,7 @@ test('a load that may not push anybody out does not', async (t) => {
 })
 
 test('what nobody wants is unloaded when nobody has used it for a time, and its process is gone', async (t) => {
-  const runtime = await startTestRuntime(t, { idleUnloadMs: 200 })
+  const runtime = await startTestRuntime(t, { idleUnloadMs: 1_000 })
   const { client } = runtime
   const [wanted, idle] = await Promise.all(
     ['wanted', 'idle'].map(async (name) => {
