@@ -10,7 +10,7 @@ import { databaseUrlOf } from './postgres.ts'
 import type { Pool } from '../../gateway/db/pool.ts'
 import type { TestPostgres } from './postgres.ts'
 
-export interface Said {
+interface Said {
   code: number
   stdout: string
   stderr: string
