@@ -28,7 +28,7 @@ async function versionsOf({ client }: TestRuntime): Promise<string[]> {
 }
 
 test('what does not fit makes the least recently used go, never one that is wanted or at work', async (t) => {
-  const runtime = await startTestRuntime(t, { memoryBytes: 350 * MIB })
+  const runtime = await startTestRuntime(t, { memoryBytes: 330 * MIB })
   const { client } = runtime
   const [a, b, c, d] = await Promise.all(
     ['a', 'b', 'c', 'd'].map((name) => runtime.addVersion(name, LARGE)),
