@@ -152,7 +152,12 @@ export class DefaultModel {
 
   /** In the background; what goes wrong is in the log and in /readyz. */
   reload(): void {
-    const { logger, signal } = this.#deps
+    const { readiness, logger, signal } = this.#deps
+    const last = this.#last
+    // Whoever asks before it is known what is to answer now.
+    if (last && last.upstream === null) {
+      readiness.wait('loading', `${last.version} is being loaded.`)
+    }
     this.load().catch((error: unknown) => {
       if (!signal.aborted) logger.error({ err: error }, `${this.#last?.version} can't be loaded`)
     })
