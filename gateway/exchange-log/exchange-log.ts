@@ -37,6 +37,8 @@ interface Gathered {
   kept: () => void
 }
 
+/** More than this is written before the turn ends: it would only take memory. */
+const MOST_GATHERED_BYTES = 1024 * 1024
 /** between two lines about records that are dropped */
 const COMPLAINT_MS = 30_000
 
@@ -122,6 +124,7 @@ export class ExchangeLog {
     const payload = encodeExchange(record, this.#systemPrompts)
     this.#gatheredBytes += payload.length
     if (this.#gathered.push({ id: record.id, payload, kept }) === 1) setImmediate(this.#keep)
+    if (this.#gatheredBytes > MOST_GATHERED_BYTES) this.#keep()
   }
 
   /** Resolves when nothing waits any more. */
