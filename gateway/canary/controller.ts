@@ -134,24 +134,28 @@ export class CanaryController {
     if (!trial) return
     const before = await findCanaryVerdict(pool, model, trial.began.number)
     const figures = await readOnly(pool, (db) => readFigures(db, trial))
-    const guards = judge(trial.canary.guards, figures, before?.guards ?? [])
+    const samples = { canary: figures.canary.errors.of, live: figures.live.errors.of }
+    const decide = (isDecisive: boolean) => {
+      const guards = judge(trial.canary.guards, figures, before?.guards ?? [], isDecisive)
+      return { guards, next: nextStepOf(trial, samples, guards, now()) }
+    }
+    const first = decide(false)
+    const isStep = first.next.action === 'step' || first.next.action === 'promote'
+    const { guards, next } = isStep ? decide(true) : first
     const verdict: CanaryVerdict = {
       model,
       began: trial.began.number,
       version: trial.canary.version,
       step: trial.step.number,
       guards,
-      canarySample: figures.canary.errors.of,
-      liveSample: figures.live.errors.of,
+      canarySample: samples.canary,
+      liveSample: samples.live,
       judgedAt: now(),
       ended: null,
     }
     // Before anything is done: a look that was made is counted, whatever becomes of this process.
     await upsertCanaryVerdict(pool, verdict)
-    const { canarySample, liveSample } = verdict
-    const samples = { canary: canarySample, live: liveSample }
-    const next = nextStepOf(trial, samples, guards, now())
-    const entry = await this.#act(trial, next, canarySample)
+    const entry = await this.#act(trial, next, samples.canary)
     if (entry && entry.state.canary === null) {
       await upsertCanaryVerdict(pool, { ...verdict, ended: entry.number })
     }

@@ -82,17 +82,25 @@ interface Reading {
   test: (alpha: number) => number
 }
 
-/** @param before verdicts of the last time @returns one for each guard that the deployment names */
+/**
+ * @param before verdicts of the last time
+ * @param isDecisive the canary is about to get more: whoever has seen more than at the last look looks again
+ * @returns one for each guard that the deployment names
+ */
 export function judge(
   guards: Guards,
   figures: Figures,
   before: readonly GuardVerdict[],
+  isDecisive = false,
 ): GuardVerdict[] {
   return GUARD_NAMES.flatMap((guard) => {
     const limit = guards[guard]
     if (limit === undefined) return []
     const last = before.find((verdict) => verdict.guard === guard)
-    return [judgeOne(guard, limit, firstSizeOf(guard, guards), figures, last)]
+    const firstSize = firstSizeOf(guard, guards)
+    const lookedAt = last?.lookedAt ?? 0
+    const due = isDecisive ? Math.max(firstSize, lookedAt + 1) : sizeOfNextLook(lookedAt, firstSize)
+    return [judgeOne(guard, limit, { firstSize, due }, figures, last)]
   })
 }
 
@@ -103,13 +111,12 @@ function firstSizeOf(guard: GuardName, { minSample = DEFAULT_MIN_SAMPLE }: Guard
 function judgeOne(
   guard: GuardName,
   limit: number,
-  firstSize: number,
+  { firstSize, due }: { firstSize: number; due: number },
   figures: Figures,
   last: GuardVerdict | undefined,
 ): GuardVerdict {
   const { test, ...now } = READINGS[guard](figures, limit)
   const lookedAt = last?.lookedAt ?? 0
-  const due = sizeOfNextLook(lookedAt, firstSize)
   const looks = last?.looks ?? 0
   if (now.canarySample < due || now.liveSample < firstSize) {
     const { pValue = null, alpha = null, isBreached = false } = last ?? {}

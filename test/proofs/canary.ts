@@ -18,7 +18,7 @@ import { readOptions, say, tally, Verdict } from './verdict.ts'
 import type { Lasting } from '../support/lasting.ts'
 
 /** trials at once; with more of them what is measured is how long the machine's cores are waited for */
-const AT_ONCE = 14
+const AT_ONCE = 7
 const CLIENTS = 5
 /** between two questions of a client */
 const PAUSE_MS = 200

@@ -114,6 +114,11 @@ test('a guard that has looked does not look again before its sample has grown by
   assert.ok(first)
   assert.equal(first.looks, 1)
   assert.equal(first.nextLookAt, 60)
+  // Unless the canary is about to get more: what has come since then may tell.
+  const [decisive] = judge(guards, figuresOf(51, 200), [first], true)
+  assert.deepEqual([decisive?.looks, decisive?.lookedAt], [2, 51])
+  const [unchanged] = judge(guards, figuresOf(50, 200), [first], true)
+  assert.equal(unchanged?.looks, 1)
   const [between] = judge(guards, figuresOf(59, 200), [first])
   assert.equal(between?.looks, 1)
   assert.equal(between.canarySample, 59)
