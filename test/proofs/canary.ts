@@ -100,7 +100,7 @@ async function begin(model: string): Promise<void> {
   }
   const path = `/admin/models/${model}/deployments`
   await ask('POST', path, { action: 'deploy', version: `${model}@1` })
-  const share = { share: 0.5, steps: [0.8, 1], bake_seconds: 2 }
+  const share = { share: 0.5, steps: [0.8, 1], bake_seconds: 5 }
   await ask('POST', path, { action: 'canary', version: `${model}@2`, ...share, guards: GUARDS })
 }
 
