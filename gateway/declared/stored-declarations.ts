@@ -7,7 +7,7 @@
 
 import { DECLARED_CHANNEL, readDeclaredRevision } from '../db/declared-revision.ts'
 import { listDeclaredModels } from '../db/declared-models.ts'
-import { Listener } from '../db/listener.ts'
+import { Follower } from '../db/follower.ts'
 import { listUpstreams } from '../db/upstreams.ts'
 import { problemsOf, written } from './check.ts'
 import { openSecret } from './stored-secret.ts'
@@ -42,22 +42,23 @@ export interface StoredState {
 
 export class StoredDeclarations {
   readonly #options: StoredDeclarationsOptions
-  readonly #listener: Listener
+  readonly #follower: Follower
   #state: StoredState = { revision: null, since: null, problems: [], isReachable: false }
-  #reading: Promise<void> | null = null
-  #isAskedAgain = false
-  #timer: NodeJS.Timeout | null = null
-  #isClosed = false
 
   private constructor(options: StoredDeclarationsOptions) {
     this.#options = options
-    this.#listener = new Listener(options.pool, DECLARED_CHANNEL, () => void this.refresh())
+    this.#follower = new Follower({
+      pool: options.pool,
+      channel: DECLARED_CHANNEL,
+      pollMs: POLL_MS,
+      read: () => this.#read(),
+    })
   }
 
   /** With what the tables say now, or nothing until they can be read. */
   static async open(options: StoredDeclarationsOptions): Promise<StoredDeclarations> {
     const stored = new StoredDeclarations(options)
-    await stored.#poll()
+    await stored.#follower.start()
     return stored
   }
 
@@ -66,38 +67,16 @@ export class StoredDeclarations {
   }
 
   /** Looks now. Resolves when everything that was committed before the call is in force. */
-  async refresh(): Promise<void> {
-    if (this.#reading) {
-      // The look under way may have been too early.
-      this.#isAskedAgain = true
-      return this.#reading
-    }
-    this.#reading = this.#readUntilQuiet().finally(() => (this.#reading = null))
-    return this.#reading
+  refresh(): Promise<void> {
+    return this.#follower.refresh()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    if (this.#timer) clearTimeout(this.#timer)
-    await this.#listener.close()
-    await this.#reading
+  close(): Promise<void> {
+    return this.#follower.close()
   }
 
-  async #poll(): Promise<void> {
-    await this.refresh()
-    if (this.#isClosed) return
-    if (this.#state.isReachable) this.#listener.ensure()
-    this.#timer = setTimeout(() => void this.#poll(), POLL_MS).unref()
-  }
-
-  async #readUntilQuiet(): Promise<void> {
-    do {
-      this.#isAskedAgain = false
-      await this.#read()
-    } while (this.#isAskedAgain)
-  }
-
-  async #read(): Promise<void> {
+  /** @returns whether the tables could be read */
+  async #read(): Promise<boolean> {
     const { pool, keyring, logger, onDeclaration } = this.#options
     try {
       const revision = await readDeclaredRevision(pool)
@@ -105,7 +84,7 @@ export class StoredDeclarations {
         logger.info({}, 'what the admin API declared can be read again')
       }
       this.#state = { ...this.#state, isReachable: true }
-      if (revision === this.#state.revision) return
+      if (revision === this.#state.revision) return true
       // Older than the rows at worst, and then the next look reads them again.
       const [upstreams, models] = await Promise.all([listUpstreams(pool), listDeclaredModels(pool)])
       const { declaration, problems } = compose(upstreams, models, keyring)
@@ -117,12 +96,14 @@ export class StoredDeclarations {
       for (const problem of problems) logger.error({ revision }, problem)
       const since = new Date().toISOString()
       this.#state = { revision, since, problems, isReachable: true }
+      return true
     } catch (error) {
       if (this.#state.isReachable || this.#state.revision === null) {
         const reason = messageOf(error)
         logger.warn({ reason }, "what the admin API declared can't be read; what was known goes on")
       }
       this.#state = { ...this.#state, isReachable: false }
+      return false
     }
   }
 }

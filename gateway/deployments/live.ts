@@ -5,7 +5,7 @@
 //
 // Knows: the ledger's tables. Does not know: what is made of a state, how an entry comes to be.
 
-import { Listener } from '../db/listener.ts'
+import { Follower } from '../db/follower.ts'
 import { listAttempts } from '../db/deployment-attempts.ts'
 import { DEPLOYMENTS_CHANNEL, listLiveSince, readNewestDeployment } from '../db/deployments.ts'
 import type { Attempt } from '../db/deployment-attempts.ts'
@@ -26,7 +26,7 @@ export interface LiveDeploymentsOptions {
 
 export class LiveDeployments {
   readonly #options: LiveDeploymentsOptions
-  readonly #listener: Listener
+  readonly #follower: Follower
   readonly #live = new Map<string, Deployment>()
   #attempts: Attempt[] = []
   readonly #waiting = new Set<() => void>()
@@ -34,20 +34,22 @@ export class LiveDeployments {
   #isReachable = false
   #hasRead = false
   #readMs = 0
-  #reading: Promise<void> | null = null
-  #isAskedAgain = false
-  #timer: NodeJS.Timeout | null = null
-  #isClosed = false
 
   private constructor(options: LiveDeploymentsOptions) {
     this.#options = options
-    this.#listener = new Listener(options.pool, DEPLOYMENTS_CHANNEL, () => void this.refresh())
+    const { pool, pollMs = POLL_MS } = options
+    this.#follower = new Follower({
+      pool,
+      channel: DEPLOYMENTS_CHANNEL,
+      pollMs,
+      read: () => this.#read(),
+    })
   }
 
   /** With what the tables say now, or nothing until they can be read. */
   static async open(options: LiveDeploymentsOptions): Promise<LiveDeployments> {
     const live = new LiveDeployments(options)
-    await live.#poll()
+    await live.#follower.start()
     return live
   }
 
@@ -91,41 +93,18 @@ export class LiveDeployments {
   }
 
   /** Looks now. Resolves when everything that was committed before the call is in force. */
-  async refresh(): Promise<void> {
-    if (this.#reading) {
-      // The look under way may have been too early.
-      this.#isAskedAgain = true
-      return this.#reading
-    }
-    this.#reading = this.#readUntilQuiet().finally(() => (this.#reading = null))
-    return this.#reading
+  refresh(): Promise<void> {
+    return this.#follower.refresh()
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    if (this.#timer) clearTimeout(this.#timer)
-    await this.#listener.close()
-    await this.#reading
+    await this.#follower.close()
     this.#attempts = []
     this.#wake()
   }
 
-  async #poll(): Promise<void> {
-    await this.refresh()
-    if (this.#isClosed) return
-    if (this.#isReachable) this.#listener.ensure()
-    const { pollMs = POLL_MS } = this.#options
-    this.#timer = setTimeout(() => void this.#poll(), pollMs).unref()
-  }
-
-  async #readUntilQuiet(): Promise<void> {
-    do {
-      this.#isAskedAgain = false
-      await this.#read()
-    } while (this.#isAskedAgain)
-  }
-
-  async #read(): Promise<void> {
+  /** @returns whether the tables could be read */
+  async #read(): Promise<boolean> {
     const { pool, logger } = this.#options
     try {
       // Before the entries: an attempt that has gone by then has its entry.
@@ -145,6 +124,7 @@ export class LiveDeployments {
       this.#hasRead = true
       this.#readMs = performance.now()
       this.#wake()
+      return true
     } catch (error) {
       if (this.#isReachable || !this.#hasRead) {
         const reason = error instanceof Error ? error.message : String(error)
@@ -152,6 +132,7 @@ export class LiveDeployments {
       }
       this.#isReachable = false
       if (performance.now() - this.#readMs > HELD_UNSEEN_MS) this.#attempts = []
+      return false
     }
   }
 
