@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { createProgram } from '../../cli/program.ts'
+import { commandLineOf } from '../support/command-line.ts'
 import { publishVersion } from '../models/scratch.ts'
 import { startCatalog } from '../support/catalog.ts'
 import { usePostgres } from '../support/postgres.ts'
@@ -13,20 +13,8 @@ const postgres = usePostgres()
 test('versions of upstreams are registered, and versions deleted, from the command line', async (t) => {
   const { ask, makeKey, registrar, store, url } = await startCatalog(t, postgres)
   const { key } = await makeKey({ name: 'somebody', role: 'admin' })
-  const run = async (...args: string[]) => {
-    let said = ''
-    const output = { write: (text: string) => void (said += text) }
-    const program = createProgram({
-      release: '0.0.0',
-      env: { HEADRACE_URL: url, HEADRACE_API_KEY: key },
-      stdout: output,
-      stderr: output,
-      writeBytes: async () => {},
-      setExitCode: () => {},
-    })
-    await program.parseAsync(['catalog', ...args], { from: 'user' })
-    return said.trim()
-  }
+  const headrace = commandLineOf({ HEADRACE_URL: url, HEADRACE_API_KEY: key })
+  const run = (...args: string[]) => headrace('catalog', ...args)
 
   await ask('POST', '/admin/catalog/models', { name: 'support' })
   const register = ['register', 'support', '--asks', 'gpt-a', '--draft', '--base-model', 'gpt']

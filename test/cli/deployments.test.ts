@@ -6,7 +6,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { createProgram } from '../../cli/program.ts'
+import { commandLineOf } from '../support/command-line.ts'
 import { startFleet } from '../support/deployed-gateway.ts'
 import { ADMIN_KEY } from '../support/gateway.ts'
 import { usePostgres } from '../support/postgres.ts'
@@ -23,20 +23,7 @@ test('versions are deployed, tried out, promoted and taken back from the command
   // As a server leaves them.
   await writeFile(join(fleet.dataDir, 'server-url'), `${url}\n`)
   await writeFile(join(fleet.dataDir, 'admin-key'), `${ADMIN_KEY}\n`)
-  const run = async (...args: string[]) => {
-    let said = ''
-    const output = { write: (text: string) => void (said += text) }
-    const program = createProgram({
-      release: '0.0.0',
-      env: { HEADRACE_DATA_DIR: fleet.dataDir },
-      stdout: output,
-      stderr: output,
-      writeBytes: async () => {},
-      setExitCode: () => {},
-    })
-    await program.parseAsync(args, { from: 'user' })
-    return said.trim()
-  }
+  const run = commandLineOf({ HEADRACE_DATA_DIR: fleet.dataDir })
 
   assert.equal(
     await run('canary', 'guide@2', '--share', '5%', '--bake', '1m', '--max-error-rate', '2%'),

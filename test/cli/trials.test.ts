@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { createProgram } from '../../cli/program.ts'
+import { commandLineOf } from '../support/command-line.ts'
 import { usePostgres } from '../support/postgres.ts'
 import { saying } from '../support/scripted-backend.ts'
 import { startTrialGateway } from '../support/trial-gateway.ts'
@@ -15,20 +15,7 @@ test('a canary and a shadow are told of on the command line', async (t) => {
   const gateway = await startTrialGateway(t, postgres)
   const { backend, canaries, chat, deploy, pool, settled, url } = gateway
   const { key } = await gateway.makeKey({ name: 'somebody', role: 'admin' })
-  const run = async (...args: string[]) => {
-    let said = ''
-    const output = { write: (text: string) => void (said += text) }
-    const program = createProgram({
-      release: '0.0.0',
-      env: { HEADRACE_URL: url, HEADRACE_API_KEY: key },
-      stdout: output,
-      stderr: output,
-      writeBytes: async () => {},
-      setExitCode: () => {},
-    })
-    await program.parseAsync(args, { from: 'user' })
-    return said.trim()
-  }
+  const run = commandLineOf({ HEADRACE_URL: url, HEADRACE_API_KEY: key })
 
   await assert.rejects(run('canary', 'status', 'guide'), /No version of 'guide' was ever on trial/)
   const guards = { error_rate: 0.02 }

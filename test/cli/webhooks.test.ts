@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 
-import { createProgram } from '../../cli/program.ts'
+import { commandLineOf } from '../support/command-line.ts'
 import { migrate } from '../../gateway/db/migrate.ts'
 import { Webhooks } from '../../gateway/deployments/webhooks.ts'
 import { Keyring } from '../../gateway/secrets.ts'
@@ -31,20 +31,8 @@ test('addresses are told of deployments, tried out and removed from the command 
   const address = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`
   const admin = await startAdmin(t, pool, { deps: { webhooks: { webhooks, keyring } } })
   const { key } = await admin.makeKey({ name: 'somebody', role: 'admin' })
-  const run = async (...args: string[]) => {
-    let said = ''
-    const output = { write: (text: string) => void (said += text) }
-    const program = createProgram({
-      release: '0.0.0',
-      env: { HEADRACE_URL: admin.url, HEADRACE_API_KEY: key },
-      stdout: output,
-      stderr: output,
-      writeBytes: async () => {},
-      setExitCode: () => {},
-    })
-    await program.parseAsync(['webhooks', ...args], { from: 'user' })
-    return said.trim()
-  }
+  const headrace = commandLineOf({ HEADRACE_URL: admin.url, HEADRACE_API_KEY: key })
+  const run = (...args: string[]) => headrace('webhooks', ...args)
 
   assert.match(await run('list'), /^Nobody is told\./)
   const [told, secret] = (await run('add', address)).split('\n')

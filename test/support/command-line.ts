@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer'
 import type { TestContext } from 'node:test'
 
+import { createProgram } from '../../cli/program.ts'
 import { runProgram } from '../../cli/run.ts'
 import { makeFolder } from './folder.ts'
 import { databaseUrlOf } from './postgres.ts'
@@ -23,6 +24,24 @@ export interface CommandLine {
   /** what the commands read and change */
   pool: Pool
   run(...args: string[]): Promise<Said>
+}
+
+/** Commands for a server that runs. @returns what runs one: it resolves with all that was said, and rejects with its error */
+export function commandLineOf(env: Record<string, string>) {
+  return async (...args: string[]): Promise<string> => {
+    let said = ''
+    const output = { write: (text: string) => void (said += text) }
+    const program = createProgram({
+      release: '0.0.0-test',
+      env,
+      stdout: output,
+      stderr: output,
+      writeBytes: async () => {},
+      setExitCode: () => {},
+    })
+    await program.parseAsync(args, { from: 'user' })
+    return said.trim()
+  }
 }
 
 export async function startCommandLine(
