@@ -46,13 +46,16 @@ interface Entry {
 }
 
 export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDeps): Command[] {
-  const ask = (method: 'GET' | 'POST', path: string, body?: object) =>
-    serverApi(loadSettings()).ask(method, path, body)
+  const ask = <Answer extends object = Record<string, unknown>>(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: object,
+  ) => serverApi(loadSettings()).ask<Answer>(method, path, body)
   const say = (text: string) => void stdout.write(`${text}\n`)
   const change = async (model: string, path: string, body: object, flags: CommonFlags) => {
     const { reason, ifLive, replace, override } = flags
     const asked = { ...body, reason, if_live: ifLive, replace, override }
-    const entry = (await ask('POST', `${pathOf(model)}/${path}`, asked)) as unknown as Entry
+    const entry = await ask<Entry>('POST', `${pathOf(model)}/${path}`, asked)
     say(flags.json ? json(entry) : sentenceOf(entry))
   }
 

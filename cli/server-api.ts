@@ -13,16 +13,16 @@ export const URL_FILE = 'server-url'
 
 export interface ServerApi {
   /** @throws Error in the server's words */
-  ask(
+  ask<Answer extends object = Record<string, unknown>>(
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
     body?: object,
-  ): Promise<Record<string, unknown>>
+  ): Promise<Answer>
 }
 
 export function serverApi(settings: Settings): ServerApi {
   return {
-    async ask(method, path, body) {
+    async ask<Answer extends object>(method: string, path: string, body?: object) {
       const url =
         settings.serverUrl ?? (await readWritten(settings, URL_FILE)) ?? localUrl(settings)
       const key = settings.apiKey ?? settings.adminKey ?? (await readWritten(settings, 'admin-key'))
@@ -42,7 +42,7 @@ export function serverApi(settings: Settings): ServerApi {
         body: body && JSON.stringify(body),
       })
       const text = await response.text()
-      if (response.ok) return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+      if (response.ok) return JSON.parse(text || '{}') as Answer
       throw new Error(messageOf(text) ?? `${url} answered with status ${response.status}.`)
     },
   }

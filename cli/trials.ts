@@ -81,9 +81,8 @@ export function canaryStatusCommand({ loadSettings, stdout }: DeploymentCommandD
     .addHelpText('after', '\nExample:\n  headrace canary status support-chat')
     .action(async (model: string, flags: { json?: boolean }) => {
       const path = `/admin/models/${encodeURIComponent(model)}/canary`
-      const told = await serverApi(loadSettings()).ask('GET', path)
-      const status = told as unknown as CanaryStatus
-      stdout.write(`${flags.json ? json(told) : statusText(status)}\n`)
+      const status = await serverApi(loadSettings()).ask<CanaryStatus>('GET', path)
+      stdout.write(`${flags.json ? json(status) : statusText(status)}\n`)
     })
 }
 

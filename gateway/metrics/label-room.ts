@@ -27,12 +27,13 @@ export class LabelRoom {
   fit<Values extends readonly string[]>(...values: Values): Values {
     const name = values.join('\n')
     const known = this.#known.get(name)
-    if (known) return known as unknown as Values
+    if (known) return known as Values
     if (this.#known.size < this.#most) {
       this.#known.set(name, values)
       return values
     }
     this.#overflown++
-    return values.map((value) => (value === '' ? '' : OTHER)) as unknown as Values
+    const others: readonly string[] = values.map((value) => (value === '' ? '' : OTHER))
+    return others as Values
   }
 }
