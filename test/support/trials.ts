@@ -116,7 +116,7 @@ export async function startTrials(
   })
   defer(t, () => deployments.close())
   const { switchboard, live } = deployments
-  /** what the controller takes for now */
+  /** how far ahead of the time the controller is */
   const clock = { aheadMs: 0 }
   const controllerOf = () =>
     new CanaryController({

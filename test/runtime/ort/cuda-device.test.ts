@@ -16,8 +16,9 @@ import { startRunner } from '../../support/runner.ts'
 
 async function openCuda(t: TestContext): Promise<CudaDevice | null> {
   const library = await makeCudart(t)
-  if (library === null) t.skip('there is no C compiler')
-  return library === null ? null : new CudaDevice(loadOrt(), 0, library)
+  if (library !== null) return new CudaDevice(loadOrt(), 0, library)
+  t.skip('there is no C compiler')
+  return null
 }
 
 test('devices are written as they are read', () => {
