@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import type { Logger } from 'pino'
 
 import { loggedError } from '../gateway/logger.ts'
-import type { LogLevel } from '../gateway/settings/settings.ts'
+import type { LogLevel } from '../gateway/settings/watching-settings.ts'
 
 const LEVELS: Record<number, string> = {
   10: 'trace',
