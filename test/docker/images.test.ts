@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { AddressInfo } from 'node:net'
 
+import packageJson from '../../package.json' with { type: 'json' }
 import { SETTINGS } from '../../gateway/settings/settings.ts'
 import { makeFolder } from '../support/folder.ts'
 import type { Setting } from '../../gateway/settings/setting-kinds.ts'
@@ -92,6 +93,15 @@ test('no image runs as root, each says how it is, and what it sets are settings'
       assert.notEqual(known.get(name!)?.read(value!), undefined, `${target}: ${name}`)
     }
   }
+})
+
+test("the image for GPUs takes ONNX Runtime's build of the release that the others have, each file by its hash", async () => {
+  const text = await readFile(join(ROOT, 'docker/cuda-requirements.txt'), 'utf8')
+  const pins = text.matchAll(/^(\S+)==(\S+) \\\n {4}--hash=sha256:[0-9a-f]{64}$/gm)
+  const releases = new Map([...pins].map(([, name, release]) => [name, release]))
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  assert.equal(lines.length, 2 * releases.size, 'a line is not a pin with its hash')
+  assert.equal(releases.get('onnxruntime-gpu'), packageJson.dependencies['onnxruntime-node'])
 })
 
 test('the health check asks the process where its settings make it listen', async (t) => {

@@ -13,3 +13,6 @@ FROM docker.io/library/node:24-slim AS redis
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server redis-tools \
     && rm -rf /var/lib/apt/lists/*
 USER 999:1000
+
+FROM docker.io/library/node:24-slim AS python
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
