@@ -5,8 +5,8 @@
 // Knows: lines and JSON. Does not know: what the values mean, where the bytes come from.
 
 const NEWLINE = 0x0a
-// Longer than any event: a delta carries a step's text, and log-probabilities of a few tokens.
-const MAX_LINE_BYTES = 16 * 1024 * 1024
+// Longer than any event. An encoder's answer is one: 2,048 vectors of 8,192 numbers are 90 MB; labels and entities are less.
+const MAX_LINE_BYTES = 128 * 1024 * 1024
 const SHOWN_CHARACTERS = 80
 
 /** What arrived is not what a runtime sends. */

@@ -66,6 +66,21 @@ test('an answer whose bytes come one by one is the same answer', async (t) => {
   assert.equal(textOf(await collect(client.generate(request, never))), text)
 })
 
+test('as many vectors as a request may ask for arrive, of the longest kind there is', async (t) => {
+  const vector = Buffer.alloc(4 * 4096).toString('base64')
+  const vectors = Array.from({ length: 2048 }, () => vector)
+  const result = { kind: 'vectors', vectors }
+  const { client } = await clientFor(
+    t,
+    answering((response) =>
+      response.end(line({ type: 'encoded', result, promptTokens: 2048, queueMs: 0, computeMs: 0 })),
+    ),
+  )
+  const asked = { id: 'e', version: 'a@1', task: 'embed', inputs: ['a'] } as const
+  const encoded = await client.encode({ ...asked, inputs: [...asked.inputs] }, never)
+  assert.ok(encoded.result.kind === 'vectors' && encoded.result.vectors.length === 2048)
+})
+
 test('lines that a runtime would not send are a clear error, after those that were good', async (t) => {
   const cases: [bad: string, message: RegExp][] = [
     ['<html>\n', /sent a line that is not JSON: <html>\.$/],

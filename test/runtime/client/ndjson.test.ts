@@ -33,5 +33,5 @@ test('a line that is not JSON or never ends is refused', () => {
     message: 'a line that is not JSON: <html>',
   })
   const megabyte = Buffer.alloc(1024 * 1024, 'a')
-  assert.throws(() => read(Array(17).fill(megabyte)), MalformedLine)
+  assert.throws(() => read(Array(129).fill(megabyte)), MalformedLine)
 })
