@@ -62,8 +62,7 @@ export class Asked {
       const message = `This version finds names of things in texts; input[${index}] is none.`
       throw new Refusal('invalid_request', message)
     }
-    const name = `${this.#request.task === 'rerank' ? 'documents' : 'input'}[${index}]`
-    const text = this.#text.encode(input, name, this.#request.truncate ?? false)
+    const text = this.#text.encode(input, this.#nameOf(index), this.#request.truncate ?? false)
     this.#tokens += text.ids.length
     return { index, text }
   }
@@ -72,7 +71,10 @@ export class Asked {
     this.#begunMs ??= nowMs
   }
 
-  /** @param place of the text in the batch that was computed */
+  /**
+   * @param place of the text in the batch that was computed
+   * @throws Refusal where what was computed are no numbers: JSON has none of them, and what came out as null would be stored
+   */
   take(index: number, text: EncodedText, rows: Rows, place: number): void {
     this.#done++
     const output = this.#output
@@ -82,21 +84,33 @@ export class Asked {
         const wanted = task === 'embed' ? this.#request.dimensions : undefined
         const tokens = text.ids.length
         const vector = vectorOf(rows, place, tokens, output, wanted ?? output.dimensions)
+        this.#requireNumbers(index, vector)
         this.#vectors[index] = base64Of(vector)
         return
       }
-      case 'rerank':
-        this.#scores[index] = scoreOf(rows, place)
+      case 'rerank': {
+        const score = scoreOf(rows, place)
+        this.#requireNumbers(index, [score])
+        this.#scores[index] = score
         return
-      case 'classify':
-        this.#labelled[index] = probabilitiesOf(rows, place, output)
+      }
+      case 'classify': {
+        const scores = probabilitiesOf(rows, place, output)
+        this.#requireNumbers(index, scores)
+        this.#labelled[index] = scores
         return
+      }
       case 'token-classify': {
         const input = this.#inputs[index]
         const words = typeof input === 'string' ? input : ''
         const spans = this.#text.spans(words, text)
         const { labels } = output
-        this.#entities[index] = entitiesOf(rows, place, { text: words, spans, labels })
+        const entities = entitiesOf(rows, place, { text: words, spans, labels })
+        this.#requireNumbers(
+          index,
+          entities.map(({ score }) => score),
+        )
+        this.#entities[index] = entities
       }
     }
   }
@@ -109,6 +123,18 @@ export class Asked {
       promptTokens: this.#tokens,
       queueMs: begunMs - this.#receivedMs,
       computeMs: nowMs - begunMs,
+    }
+  }
+
+  #nameOf(index: number): string {
+    return `${this.#request.task === 'rerank' ? 'documents' : 'input'}[${index}]`
+  }
+
+  #requireNumbers(index: number, numbers: ArrayLike<number>): void {
+    for (let i = 0; i < numbers.length; i++) {
+      if (Number.isFinite(numbers[i])) continue
+      const what = `The graph of '${this.#request.version}' gave NaN or infinity`
+      throw new Refusal('internal', `${what} for ${this.#nameOf(index)}.`)
     }
   }
 

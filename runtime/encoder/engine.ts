@@ -111,7 +111,12 @@ export class EncoderEngine implements Loop {
     this.#computeMs += this.#now() - startedMs
     for (const [place, { owner, index, length, ...text }] of batch.entries()) {
       this.#tokens += length
-      owner.take(index, text, rows, place)
+      if (this.#asked.get(owner.id) !== owner) continue
+      try {
+        owner.take(index, text, rows, place)
+      } catch (error) {
+        this.#fail(owner, error)
+      }
     }
     for (const owner of new Set(batch.map(({ owner }) => owner))) {
       if (owner.isDone) this.#finish(owner)
@@ -210,11 +215,15 @@ export class EncoderEngine implements Loop {
           this.#unread.push(asked)
         }
       } catch (error) {
-        // One text that can't be read is the request's failure: there is no half of an answer.
-        this.#drop(asked)
-        this.#refuse(asked.id, error)
+        this.#fail(asked, error)
       }
     }
+  }
+
+  /** One text that can't be read or computed is the request's failure: there is no half of an answer. */
+  #fail(asked: Asked, error: unknown): void {
+    this.#drop(asked)
+    this.#refuse(asked.id, error)
   }
 
   #finish(asked: Asked): void {

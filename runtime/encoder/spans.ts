@@ -88,6 +88,8 @@ function formOf(text: string): Form {
   let start = 0
   for (const character of text) {
     const end = start + character.length
+    // An accent that is a character of its own is part of the letter before it.
+    if (/\p{Mn}/u.test(character) && form.ends.length > 0) form.ends[form.ends.length - 1] = end
     for (const one of charactersOf(character)) {
       form.characters.push(one)
       form.starts.push(start)

@@ -25,9 +25,9 @@ export interface EncoderTextSources {
   contextTokens: number
 }
 
-// Nothing that is read by people has many more characters to a token than this over a whole context; what is behind them
-// can't fit, and isn't tokenised: what a text of megabytes costs is bounded.
-const CHARACTERS_PER_TOKEN = 8
+// What a text of megabytes costs is bounded: no more of it is tokenised than can fit. Hardly a text has more characters to a
+// token than the first over a whole context; tables with their spaces have, and what is one unknown word.
+const CHARACTERS_PER_TOKEN = [8, 64]
 
 export class EncoderText {
   readonly contextTokens: number
@@ -36,6 +36,8 @@ export class EncoderText {
   /** marks that end every text */
   readonly #ending: number[]
   readonly #readsPairs: boolean
+  /** marks before the second text of a pair, more than there are around a text alone */
+  readonly #extraMarks: number
   readonly #isByteLevel: boolean
   /** of tokens that are no text */
   readonly #kinds = new Map<string, TokenKind>()
@@ -48,7 +50,9 @@ export class EncoderText {
     const [empty, one] = ['', 'a'].map((text) => this.#tokenizer.encode(text).ids)
     this.#ending = commonEnding(empty ?? [], one ?? [])
     const pair = this.#tokenizer.encode('a', { text_pair: 'a' }).ids
-    this.#readsPairs = pair.length > (one?.length ?? 0)
+    const [marks, single] = [empty?.length ?? 0, one?.length ?? 0]
+    this.#readsPairs = pair.length > single
+    this.#extraMarks = pair.length - 2 * single + marks - this.#ending.length
     this.#isByteLevel =
       'decoder' in tokenizer && /"ByteLevel"/.test(JSON.stringify(tokenizer.decoder))
     for (const { content, special } of this.#tokenizer.get_added_tokens_decoder().values()) {
@@ -61,7 +65,7 @@ export class EncoderText {
   /**
    * @param name what the input is called, for the refusal
    * @param truncates cuts a text that is too long; of a pair, the second text
-   * @throws Refusal where it is too long, or the model can't read it
+   * @throws Refusal where it is too long or has no tokens, or the model can't read it
    */
   encode(input: EncoderInput, name: string, truncates: boolean): EncodedText {
     if (typeof input === 'string') return this.#encode(input, null, name, truncates)
@@ -83,21 +87,48 @@ export class EncoderText {
   }
 
   #encode(text: string, pair: string | null, name: string, truncates: boolean): EncodedText {
-    const most = this.contextTokens * CHARACTERS_PER_TOKEN
-    const isHopeless = text.length > most || (pair?.length ?? 0) > most
-    const { ids, token_type_ids: segments } = this.#tokenizer.encode(text.slice(0, most), {
-      text_pair: pair?.slice(0, most) ?? null,
-      return_token_type_ids: true,
-    })
+    const { ids, segments, isWhole } = this.#tokenise(text, pair)
     const isLong = ids.length > this.contextTokens
-    if ((isLong || isHopeless) && !truncates) {
+    if ((isLong || !isWhole) && !truncates) {
       const characters = text.length + (pair?.length ?? 0)
-      throw this.#tooLong(name, isHopeless ? Math.ceil(characters / 4) : ids.length, isHopeless)
+      throw this.#tooLong(name, isWhole ? ids.length : Math.ceil(characters / 4), !isWhole)
+    }
+    if (ids.length === 0) {
+      const message = `${name} has no token that this version's tokenizer knows.`
+      throw new Refusal('invalid_request', message)
     }
     if (!isLong) return { ids, segments }
     const kept = this.contextTokens - this.#ending.length
+    if (pair !== null) this.#refuseLongFirst(text, name, kept)
     const cut = [...ids.slice(0, kept), ...this.#ending]
     return { ids: cut, segments: cut.map((_, index) => segments[Math.min(index, kept - 1)] ?? 0) }
+  }
+
+  /** @returns the tokens of as much of the texts as may fit, or of more */
+  #tokenise(text: string, pair: string | null) {
+    for (const [index, perToken] of CHARACTERS_PER_TOKEN.entries()) {
+      const most = this.contextTokens * perToken
+      const isWhole = text.length <= most && (pair?.length ?? 0) <= most
+      const { ids, token_type_ids: segments } = this.#tokenizer.encode(text.slice(0, most), {
+        text_pair: pair?.slice(0, most) ?? null,
+        return_token_type_ids: true,
+      })
+      const isLast = index === CHARACTERS_PER_TOKEN.length - 1
+      if (isWhole || isLast || ids.length > this.contextTokens) return { ids, segments, isWhole }
+    }
+    throw new Error('There is no bound to what is tokenised. This is a bug.')
+  }
+
+  /** What is left of a pair has to have something of its second text, or the answer says nothing of that. */
+  #refuseLongFirst(text: string, name: string, kept: number): void {
+    const { ids } = this.#tokenise(text, null)
+    if (ids.length + this.#extraMarks < kept) return
+    const { contextTokens } = this
+    const message =
+      `This version reads ${contextTokens} tokens at once; ${name} comes behind a text of ` +
+      `${ids.length}, which is never cut.`
+    const figures = { promptTokens: ids.length, contextTokens }
+    throw new Refusal('context_length_exceeded', message, figures)
   }
 
   #check(ids: readonly number[], name: string, truncates: boolean): readonly number[] {

@@ -180,3 +180,54 @@ test('what the version can not do, or has no room for, is said at once', () => {
     late: 'draining',
   })
 })
+
+const RANK: EncoderOutput = { kind: 'rerank' }
+
+test('a query is never cut: one that leaves no room for a document is refused', () => {
+  const { engine, events, settle } = start({ output: RANK, contextTokens: 8 })
+  const rank = (id: string, query: string) => ({
+    id,
+    version: 'tiny@1',
+    task: 'rerank' as const,
+    query,
+    documents: ['paris is good', 'berlin is good'],
+    truncate: true,
+  })
+  engine.submit(rank('fits', 'the cat sat'))
+  engine.submit(rank('too long', 'the cat sat on the mat'))
+  settle()
+  assert.equal(events.get('fits')?.type, 'encoded')
+  const { code, message } = refusalOf(events.get('too long'))
+  assert.equal(code, 'context_length_exceeded')
+  assert.match(message, /reads 8 tokens at once; documents\[0\] comes behind a text of 8, which/)
+})
+
+test('a text whose tokens fit is read, however many characters they are of', () => {
+  const { engine, events, settle, runner } = start({ contextTokens: 16 })
+  const wide = `the${' '.repeat(300)}cat`
+  engine.submit(embed('wide', [wide]))
+  engine.submit(embed('cut', [wide], { truncate: true }))
+  engine.submit(embed('blob', ['x'.repeat(500)]))
+  engine.submit(embed('endless', [`the${' '.repeat(10_000)}cat`]))
+  settle()
+  for (const id of ['wide', 'cut', 'blob']) assert.equal(events.get(id)?.type, 'encoded', id)
+  assert.deepEqual(runner.batches.flat().sort(), [3, 4, 4])
+  assert.match(refusalOf(events.get('endless')).message, /input\[0\] has about \d+\.$/)
+})
+
+test('numbers that are none are a failure of their request, and of no other', () => {
+  const { engine, events, settle, runner } = start()
+  const run = runner.run.bind(runner)
+  const bad = wordPieceTokens().indexOf('bad')
+  runner.run = (texts) => {
+    const rows = run(texts)
+    return { ...rows, values: rows.values.map((value) => (value === bad ? NaN : value)) }
+  }
+  engine.submit(embed('one', ['good', 'bad', 'bad']))
+  engine.submit(embed('two', ['good']))
+  settle()
+  assert.equal(events.get('two')?.type, 'encoded')
+  const { code, message } = refusalOf(events.get('one'))
+  assert.equal(code, 'internal')
+  assert.match(message, /^The graph of 'tiny@1' gave NaN or infinity for input\[1\]\.$/)
+})

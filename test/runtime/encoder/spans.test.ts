@@ -44,3 +44,17 @@ test('tokens of bytes add up, also where a character is several of them', () => 
   assert.ok(words.includes('hello'))
   assert.ok(words.includes('é') && words.includes('🙂') && words.at(-1) === '!')
 })
+
+test('an accent that is a character of its own belongs to its letter', () => {
+  const { json, config } = wordPieceTokenizer()
+  const reader = textOf(json, config, wordPieceTokens().length)
+  assert.deepEqual(wordsOf(reader, 'Pa\u0301ris is'), [null, 'Pa\u0301ris', 'is', null])
+  assert.deepEqual(wordsOf(reader, 'a cafe\u0301').at(-2), 'e\u0301')
+})
+
+test('a text without any token is refused', () => {
+  const reader = textOf(tokenizerJson(), {}, 300)
+  assert.throws(() => reader.encode('', 'input[0]', true), {
+    message: "input[0] has no token that this version's tokenizer knows.",
+  })
+})
