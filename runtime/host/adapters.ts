@@ -26,6 +26,11 @@ export class Adapters {
     return [...this.#adapters].filter(([, { isReady }]) => isReady).map(([version]) => version)
   }
 
+  /** Somebody waits for one. */
+  get isTaking(): boolean {
+    return [...this.#adapters.values()].some(({ waiting }) => waiting.length > 0)
+  }
+
   /** @param isRunning whether there is a process to tell; else it is told when there is */
   add(version: VersionId, folder: string, isRunning: boolean): Promise<RuntimeFailure | null> {
     const known = this.#adapters.get(version)

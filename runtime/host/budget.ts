@@ -9,22 +9,21 @@ import { demandOf } from './demand.ts'
 import { findRoom } from './room.ts'
 import type { EngineSettings } from '../engine/messages.ts'
 import type { Fit, Holder, HostMemory, RuntimeFailure, VersionId } from '../protocol.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, MemoryNeed } from './engine.ts'
 import type { MachineMemory } from './machine-memory.ts'
 import type { Resident } from './room.ts'
-import type { Wants } from './wants.ts'
 
 interface BudgetOptions {
   budgetBytes: number
   cache: Pick<EngineSettings, 'slots' | 'contextTokens' | 'kvBudgetBytes'>
-  wants: Wants
+  isWanted: (version: VersionId) => boolean
   /** the memory that engines compute in */
   readMemory: () => Promise<MachineMemory>
 }
 
 export interface Admission extends Fit {
   /** counts until it is measured */
-  needBytes: number
+  need: MemoryNeed
   /** what its KV cache may come to occupy */
   kvBudgetBytes: number
   /** where it doesn't fit */
@@ -51,7 +50,9 @@ export class Budget {
     const { budgetBytes, cache } = this.#options
     const demand = await demandOf(folder, cache)
     const residents = (await this.residents(engines)).filter((one) => one.version !== version)
-    const machineFreeBytes = (await this.#options.readMemory()).freeBytes
+    // What is being loaded has not taken it yet, and will.
+    const comingBytes = residents.reduce((sum, one) => sum + one.comingBytes, 0)
+    const machineFreeBytes = (await this.#options.readMemory()).freeBytes - comingBytes
     const fixedBytes = this.#fixedBytes.get(version) ?? demand.fixedBytes
     const needBytes = Math.ceil(fixedBytes + demand.leastKvBytes)
     const ask = { needBytes, fixedBytes, budgetBytes, machineFreeBytes, residents }
@@ -74,6 +75,7 @@ export class Budget {
       isLoaded: false,
       ...room,
       needBytes,
+      need: { needBytes, fixedBytes },
       holders,
       kvBudgetBytes: Math.min(cache.kvBudgetBytes, Math.floor(left - fixedBytes)),
       failure: { code: 'insufficient_memory', message, ...(isPassing && { isPassing }) },
@@ -92,14 +94,14 @@ export class Budget {
     return room.fits ? room.evicts : idle.map(({ version }) => version)
   }
 
-  async residents(engines: Iterable<Engine>): Promise<Resident[]> {
+  async residents(engines: Iterable<Engine>): Promise<(Resident & { comingBytes: number })[]> {
     const measured = await Promise.all(
       [...engines].map(async (engine) => [engine, await engine.memory()] as const),
     )
-    return measured.map(([engine, bytes]) => ({
+    return measured.map(([engine, held]) => ({
+      ...held,
       version: engine.version,
-      bytes,
-      why: this.#options.wants.has(engine.version) ? 'wanted' : engine.isIdle ? 'idle' : 'in_use',
+      why: this.#options.isWanted(engine.version) ? 'wanted' : engine.isIdle ? 'idle' : 'in_use',
       isLeaving: engine.state === 'draining',
       lastUsedMs: engine.lastUsedMs,
     }))

@@ -23,6 +23,21 @@ import type { AnswerListener, Run } from './run.ts'
 
 export type LoadListener = (event: LoadEvent) => void
 
+/** What a version takes, by all that is known before it is loaded. */
+export interface MemoryNeed {
+  /** weights and process: taken as soon as it is loaded */
+  fixedBytes: number
+  /** with the KV cache: what it may come to take */
+  needBytes: number
+}
+
+export interface MemoryHeld {
+  /** what has to be counted for it: what it has, or while it is loaded, what it may come to have */
+  bytes: number
+  /** of that, what it will take as soon as it is loaded, and has not taken yet */
+  comingBytes: number
+}
+
 // After this long without an end, the next one has nothing to do with the last.
 const STEADY_MS = 60_000
 // An engine with nothing left to do ends within milliseconds of being told, or it hangs.
@@ -45,8 +60,7 @@ export class Engine {
   readonly #backoff = new Backoff()
   readonly #figures = new Figures()
   readonly #gone = Promise.withResolvers<void>()
-  /** counts as its memory until it is ready */
-  readonly #needBytes: number
+  readonly #need: MemoryNeed
   readonly #use = new Use()
   #state: EngineState = 'loading'
   #failure: RuntimeFailure | null = null
@@ -59,10 +73,9 @@ export class Engine {
   #readyMs = 0
   #loadMs = 0
 
-  /** @param needBytes memory that it may come to take */
-  constructor(settings: EngineSettings, program: EngineProgram, logger: Logger, needBytes = 0) {
+  constructor(settings: EngineSettings, program: EngineProgram, logger: Logger, need: MemoryNeed) {
     this.version = settings.version
-    this.#needBytes = needBytes
+    this.#need = need
     this.#settings = settings
     this.#program = program
     this.#logger = logger
@@ -80,13 +93,15 @@ export class Engine {
 
   /** Nothing would miss it now. */
   get isIdle(): boolean {
-    return this.#runs.size === 0 && this.#state !== 'loading' && !this.#use.isExpected
+    const isTaking = this.#adapters.isTaking
+    return this.#runs.size === 0 && this.#state !== 'loading' && !isTaking && !this.#use.isExpected
   }
 
-  /** bytes that have to be counted for it: what it has, or while it is loaded, what it may come to have */
-  async memory(): Promise<number> {
+  async memory(): Promise<MemoryHeld> {
     const bytes = await this.#figures.memory(this.#process)
-    return this.#state === 'loading' ? Math.max(bytes, this.#needBytes) : bytes
+    if (!this.#isLoading) return { bytes, comingBytes: 0 }
+    const { needBytes, fixedBytes } = this.#need
+    return { bytes: Math.max(bytes, needBytes), comingBytes: Math.max(0, fixedBytes - bytes) }
   }
 
   /** resolves when the engine was told to end and its process is gone */

@@ -20,6 +20,7 @@ import type {
   VersionId,
   WantRequest,
 } from '../protocol.ts'
+import type { Admission } from './budget.ts'
 import type { LoadListener } from './engine.ts'
 import type { EngineProgram } from './engine-process.ts'
 import type { MachineMemory } from './machine-memory.ts'
@@ -69,8 +70,8 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options
     const { memoryBytes, readMemory, idleUnloadMs, engine } = options
-    const wants = this.#wants
-    this.#budget = new Budget({ budgetBytes: memoryBytes, readMemory, cache: engine, wants })
+    const isWanted = (version: VersionId) => this.#isWanted(version)
+    this.#budget = new Budget({ budgetBytes: memoryBytes, readMemory, cache: engine, isWanted })
     const everyMs = Math.min(LOOK_MS, idleUnloadMs / 4 || LOOK_MS)
     this.#looking = setInterval(() => void this.#tidy(), everyMs)
     this.#looking.unref()
@@ -115,24 +116,25 @@ export class Host {
   }
 
   want(request: WantRequest): void {
-    // Whoever wants an adapter wants the engine that it is in.
-    const bases = request.versions.flatMap((version) => this.#bases.get(version) ?? [])
-    this.#wants.set({ ...request, versions: [...request.versions, ...bases] })
+    this.#wants.set(request)
   }
 
   /** Whether a load would be admitted now; touches nothing. */
-  async fit(version: VersionId): Promise<Fit | RuntimeFailure> {
+  async fit(version: VersionId, isBase = false): Promise<Fit | RuntimeFailure> {
     const found = await this.#find(version)
     if ('failure' in found) return found.failure
     const { folder, base } = found
     // An adapter needs what its base needs, and hardly more.
     if (base !== null) {
-      const below = await this.fit(base)
-      return 'fits' in below ? { ...below, isLoaded: this.#bases.has(version) } : below
+      if (isBase) return stacked(version)
+      const below = await this.fit(base, true)
+      const isLoaded = this.#bases.has(version)
+      return 'fits' in below ? { ...below, version, isLoaded } : below
     }
     const {
       failure: _failure,
       kvBudgetBytes: _bytes,
+      need: _need,
       ...fit
     } = await this.#budget.admit({ version, folder, mayEvict: true }, this.#engines.values())
     const state = this.#engines.get(version)?.state
@@ -159,7 +161,7 @@ export class Host {
     const engines = await Promise.all(
       [...this.#engines.values()].map(async (engine) => ({
         ...(await engine.stats()),
-        isWanted: this.#wants.has(engine.version),
+        isWanted: this.#isWanted(engine.version),
       })),
     )
     const usedBytes = engines.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
@@ -208,10 +210,7 @@ export class Host {
     if ('failure' in found) return found
     const { folder, base } = found
     if (base !== null) {
-      if (isBase) {
-        const message = `Version '${version}' is an adapter, and no other can be put onto it.`
-        return { failure: { code: 'version_unusable', message } }
-      }
+      if (isBase) return { failure: stacked(version) }
       const below = await this.#engineFor(base, mayEvict, true)
       return 'failure' in below ? below : { ...below, adapter: { folder, base } }
     }
@@ -245,11 +244,8 @@ export class Host {
     // Those who waited together share one.
     const present = this.#engines.get(version)
     if (present) return { engine: present }
-    const asked = { version, folder, mayEvict }
-    const { fits, evicts, failure, needBytes, kvBudgetBytes } = await this.#budget.admit(
-      asked,
-      this.#engines.values(),
-    )
+    const admission = await this.#findRoom(version, folder, mayEvict)
+    const { fits, evicts, failure, need, kvBudgetBytes } = admission
     const { engine: shared, program, logger } = this.#options
     if (!fits) {
       logger.warn({ version }, failure.message)
@@ -257,17 +253,35 @@ export class Host {
     }
     await Promise.all(evicts.map((old) => this.#endIdle(old, `to make room for ${version}`)))
     if (this.#isDraining) return { failure: DRAINING }
-    const engine = new Engine(
-      { ...shared, folder, version, kvBudgetBytes },
-      program,
-      logger,
-      needBytes,
-    )
+    const engine = new Engine({ ...shared, folder, version, kvBudgetBytes }, program, logger, need)
     this.#engines.set(version, engine)
     engine.onLoad(({ type }) => {
-      if (type === 'ready') void engine.memory().then((bytes) => this.#budget.learn(version, bytes))
+      if (type !== 'ready') return
+      void engine.memory().then(({ bytes }) => this.#budget.learn(version, bytes))
     })
     return { engine }
+  }
+
+  /** @returns whose end it takes: all of them may go at this moment */
+  async #findRoom(version: VersionId, folder: string, mayEvict: boolean): Promise<Admission> {
+    for (;;) {
+      const asked = { version, folder, mayEvict }
+      const admission = await this.#budget.admit(asked, this.#engines.values())
+      // Measuring takes its time, and somebody may have asked one of them meanwhile.
+      if (admission.evicts.every((old) => this.#mayGo(old))) return admission
+    }
+  }
+
+  /** By itself, or an adapter that is in its engine. */
+  #isWanted(version: VersionId): boolean {
+    const adapters = [...this.#bases].filter(([, base]) => base === version).map(([id]) => id)
+    return [version, ...adapters].some((id) => this.#wants.has(id))
+  }
+
+  #mayGo(version: VersionId): boolean {
+    const engine = this.#engines.get(version)
+    if (!engine || engine.state === 'draining') return true
+    return engine.isIdle && !this.#isWanted(version)
   }
 
   /** Ends what nobody wants and nobody has used for long, and more of it where memory is short. */
@@ -275,11 +289,12 @@ export class Host {
     const { idleUnloadMs, logger } = this.#options
     try {
       const latest = idleUnloadMs === 0 ? -Infinity : Date.now() - idleUnloadMs
-      for (const { version, isIdle, lastUsedMs } of this.#engines.values()) {
-        if (this.#wants.has(version) || !isIdle || lastUsedMs > latest) continue
+      for (const { version, lastUsedMs } of this.#engines.values()) {
+        if (lastUsedMs > latest || !this.#mayGo(version)) continue
         void this.#endIdle(version, 'because nobody has used it for long')
       }
       for (const version of await this.#budget.excess(this.#engines.values())) {
+        if (!this.#mayGo(version)) continue
         void this.#endIdle(version, 'because others have come to use more memory')
       }
     } catch (error) {
@@ -305,6 +320,11 @@ export class Host {
       if (base === version) this.#bases.delete(adapter)
     }
   }
+}
+
+function stacked(version: VersionId): RuntimeFailure {
+  const message = `Version '${version}' is an adapter, and no other can be put onto it.`
+  return { code: 'version_unusable', message }
 }
 
 function unloaded(version: VersionId): RuntimeFailure {
