@@ -13,6 +13,7 @@ import { Adapters } from './adapters.ts'
 import { Backoff } from './backoff.ts'
 import { EngineProcess } from './engine-process.ts'
 import { Figures } from './figures.ts'
+import type { MemoryHeld, MemoryNeed } from './figures.ts'
 import { Runs } from './runs.ts'
 import { Use } from './use.ts'
 import type { EngineMessage, EngineRequest, EngineSettings } from '../engine/messages.ts'
@@ -22,21 +23,6 @@ import type { EngineProgram } from './engine-process.ts'
 import type { AnswerListener, Run } from './run.ts'
 
 export type LoadListener = (event: LoadEvent) => void
-
-/** What a version takes, by all that is known before it is loaded. */
-export interface MemoryNeed {
-  /** weights and process: taken as soon as it is loaded */
-  fixedBytes: number
-  /** with the KV cache: what it may come to take */
-  needBytes: number
-}
-
-export interface MemoryHeld {
-  /** what has to be counted for it: what it has, or while it is loaded, what it may come to have */
-  bytes: number
-  /** of that, what it will take as soon as it is loaded, and has not taken yet */
-  comingBytes: number
-}
 
 // After this long without an end, the next one has nothing to do with the last.
 const STEADY_MS = 60_000
@@ -58,9 +44,8 @@ export class Engine {
   )
   readonly #loadListeners = new Set<LoadListener>()
   readonly #backoff = new Backoff()
-  readonly #figures = new Figures()
+  readonly #figures: Figures
   readonly #gone = Promise.withResolvers<void>()
-  readonly #need: MemoryNeed
   readonly #use = new Use()
   #state: EngineState = 'loading'
   #failure: RuntimeFailure | null = null
@@ -75,7 +60,7 @@ export class Engine {
 
   constructor(settings: EngineSettings, program: EngineProgram, logger: Logger, need: MemoryNeed) {
     this.version = settings.version
-    this.#need = need
+    this.#figures = new Figures(need)
     this.#settings = settings
     this.#program = program
     this.#logger = logger
@@ -91,17 +76,19 @@ export class Engine {
     return this.#use.lastMs
   }
 
+  /** milliseconds without anything to do */
+  get idleMs(): number {
+    return this.#use.agoMs
+  }
+
   /** Nothing would miss it now. */
   get isIdle(): boolean {
     const isTaking = this.#adapters.isTaking
     return this.#runs.size === 0 && this.#state !== 'loading' && !isTaking && !this.#use.isExpected
   }
 
-  async memory(): Promise<MemoryHeld> {
-    const bytes = await this.#figures.memory(this.#process)
-    if (!this.#isLoading) return { bytes, comingBytes: 0 }
-    const { needBytes, fixedBytes } = this.#need
-    return { bytes: Math.max(bytes, needBytes), comingBytes: Math.max(0, fixedBytes - bytes) }
+  memory(): Promise<MemoryHeld> {
+    return this.#figures.memory(this.#process, this.#isLoading)
   }
 
   /** resolves when the engine was told to end and its process is gone */

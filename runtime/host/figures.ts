@@ -29,12 +29,32 @@ const NONE: EngineOwnStats = {
   decodeSeconds: 0,
 }
 
+/** What a version takes, by all that is known before it is loaded. */
+export interface MemoryNeed {
+  /** weights and process: taken as soon as it is loaded */
+  fixedBytes: number
+  /** with the KV cache: what it may come to take */
+  needBytes: number
+}
+
+export interface MemoryHeld {
+  /** what has to be counted for it: what it has, or while it is loaded, what it may come to have */
+  bytes: number
+  /** of that, what it will take as soon as it is loaded, and has not taken yet */
+  comingBytes: number
+}
+
 const NOTHING_MEASURED = { pid: 0, untilMs: -Infinity, bytes: Promise.resolve(0) }
 
 export class Figures {
+  readonly #need: MemoryNeed
   #last = NONE
   #measured = NOTHING_MEASURED
   #deviceBytes: number | null = null
+
+  constructor(need: MemoryNeed) {
+    this.#need = need
+  }
 
   /** The process is another, or does something else, and what was known of it says nothing any more. */
   forget(): void {
@@ -51,14 +71,22 @@ export class Figures {
   async read(process: EngineProcess | null, isServing: boolean): Promise<EngineOwnStats> {
     const [own, memoryBytes] = await Promise.all([
       process && isServing ? process.stats(ANSWER_MS) : null,
-      this.memory(process),
+      this.#measure(process),
     ])
     if (own) this.#last = own
     return { ...this.#last, memoryBytes: memoryBytes || this.#last.memoryBytes }
   }
 
+  /** @param isLoading it has not all that it will have */
+  async memory(process: EngineProcess | null, isLoading: boolean): Promise<MemoryHeld> {
+    const bytes = await this.#measure(process)
+    if (!isLoading) return { bytes, comingBytes: 0 }
+    const { needBytes, fixedBytes } = this.#need
+    return { bytes: Math.max(bytes, needBytes), comingBytes: Math.max(0, fixedBytes - bytes) }
+  }
+
   /** @returns bytes on the device, or in RAM where that is the processor; 0 without a process, or where the system doesn't tell */
-  memory(process: EngineProcess | null): Promise<number> {
+  #measure(process: EngineProcess | null): Promise<number> {
     if (!process?.pid) return Promise.resolve(0)
     if (this.#deviceBytes !== null) return Promise.resolve(this.#deviceBytes)
     const { pid } = process

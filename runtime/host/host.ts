@@ -8,8 +8,8 @@
 
 import { Budget } from './budget.ts'
 import { Engine } from './engine.ts'
+import { Residents } from './residents.ts'
 import { findVersionFolder, unservable } from './version-folder.ts'
-import { Wants } from './wants.ts'
 import type { EngineRequest, EngineSettings } from '../engine/messages.ts'
 import type { Logger } from '../logger.ts'
 import type {
@@ -57,10 +57,7 @@ const LOOK_MS = 1_000
 
 export class Host {
   readonly #options: HostOptions
-  readonly #engines = new Map<VersionId, Engine>()
-  /** adapter → the version whose engine has taken it in */
-  readonly #bases = new Map<VersionId, VersionId>()
-  readonly #wants = new Wants(Date.now)
+  readonly #residents = new Residents()
   readonly #budget: Budget
   readonly #looking: NodeJS.Timeout
   /** the last load that was admitted, or is about to be */
@@ -70,7 +67,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options
     const { memoryBytes, readMemory, idleUnloadMs, engine } = options
-    const isWanted = (version: VersionId) => this.#isWanted(version)
+    const isWanted = (version: VersionId) => this.#residents.isWanted(version)
     this.#budget = new Budget({ budgetBytes: memoryBytes, readMemory, cache: engine, isWanted })
     const everyMs = Math.min(LOOK_MS, idleUnloadMs / 4 || LOOK_MS)
     this.#looking = setInterval(() => void this.#tidy(), everyMs)
@@ -106,17 +103,17 @@ export class Host {
 
   /** Lets the version's requests finish, ends its process, and resolves when it is gone. */
   async unload(version: VersionId): Promise<void> {
-    const base = this.#bases.get(version)
-    if (base !== undefined) {
-      this.#bases.delete(version)
-      this.#engines.get(base)?.dropAdapter(version)
+    if (this.#residents.hasAdapter(version)) {
+      const engine = this.#residents.serving(version)
+      this.#residents.removeAdapter(version)
+      engine?.dropAdapter(version)
       return
     }
     await this.#end(version, unloaded(version))
   }
 
   want(request: WantRequest): void {
-    this.#wants.set(request)
+    this.#residents.want(request)
   }
 
   /** Whether a load would be admitted now; touches nothing. */
@@ -128,7 +125,7 @@ export class Host {
     if (base !== null) {
       if (isBase) return stacked(version)
       const below = await this.fit(base, true)
-      const isLoaded = this.#bases.has(version)
+      const isLoaded = this.#residents.hasAdapter(version)
       return 'fits' in below ? { ...below, version, isLoaded } : below
     }
     const {
@@ -136,8 +133,8 @@ export class Host {
       kvBudgetBytes: _bytes,
       need: _need,
       ...fit
-    } = await this.#budget.admit({ version, folder, mayEvict: true }, this.#engines.values())
-    const state = this.#engines.get(version)?.state
+    } = await this.#budget.admit({ version, folder, mayEvict: true }, this.#residents)
+    const state = this.#residents.get(version)?.state
     const isLoaded = state === 'ready' || state === 'loading' || state === 'restarting'
     return isLoaded ? { ...fit, isLoaded, fits: true, needBytes: 0, evicts: [] } : fit
   }
@@ -145,7 +142,7 @@ export class Host {
   /** @returns what to call when nobody wants the answer any more; no event follows */
   answer(request: EngineRequest, listener: AnswerListener): () => void {
     const { version } = request
-    const engine = this.#engines.get(this.#bases.get(version) ?? version)
+    const engine = this.#residents.serving(version)
     if (this.#isDraining) {
       listener({ type: 'error', error: DRAINING })
     } else if (engine) {
@@ -159,9 +156,9 @@ export class Host {
 
   async stats(): Promise<HostStats> {
     const engines = await Promise.all(
-      [...this.#engines.values()].map(async (engine) => ({
+      [...this.#residents].map(async (engine) => ({
         ...(await engine.stats()),
-        isWanted: this.#isWanted(engine.version),
+        isWanted: this.#residents.isWanted(engine.version),
       })),
     )
     const usedBytes = engines.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
@@ -175,13 +172,13 @@ export class Host {
     this.#isDraining = true
     clearInterval(this.#looking)
     const message = 'The runtime shut down before the answer ended.'
-    const versions = [...this.#engines.keys()]
+    const versions = [...this.#residents].map(({ version }) => version)
     await Promise.all(versions.map((version) => this.#end(version, { ...DRAINING, message })))
   }
 
   /** Ends every process now: for a host that is about to end itself, whatever the reason. */
   kill(): void {
-    for (const engine of this.#engines.values()) engine.kill()
+    for (const engine of this.#residents) engine.kill()
   }
 
   /** Once the base is ready, its engine takes the adapter in. */
@@ -195,7 +192,7 @@ export class Host {
     const taken = async () => {
       const error = await engine.addAdapter(version, folder)
       if (error) return tell({ type: 'error', error })
-      this.#bases.set(version, base)
+      this.#residents.addAdapter(version, base)
       tell({ type: 'ready', loadMs: performance.now() - startMs })
     }
     engine.onLoad((event) => {
@@ -217,7 +214,7 @@ export class Host {
     // One that is on its way out, or failed, makes room first.
     for (;;) {
       if (this.#isDraining) return { failure: DRAINING }
-      const engine = this.#engines.get(version)
+      const engine = this.#residents.get(version)
       if (!engine) {
         const admission = this.#admitted.then(() => this.#admit(version, folder, mayEvict))
         this.#admitted = admission.catch(() => {})
@@ -242,7 +239,7 @@ export class Host {
   /** Nobody else is admitted meanwhile. */
   async #admit(version: VersionId, folder: string, mayEvict: boolean): Promise<Found> {
     // Those who waited together share one.
-    const present = this.#engines.get(version)
+    const present = this.#residents.get(version)
     if (present) return { engine: present }
     const admission = await this.#findRoom(version, folder, mayEvict)
     const { fits, evicts, failure, need, kvBudgetBytes } = admission
@@ -254,7 +251,7 @@ export class Host {
     await Promise.all(evicts.map((old) => this.#endIdle(old, `to make room for ${version}`)))
     if (this.#isDraining) return { failure: DRAINING }
     const engine = new Engine({ ...shared, folder, version, kvBudgetBytes }, program, logger, need)
-    this.#engines.set(version, engine)
+    this.#residents.add(engine)
     engine.onLoad(({ type }) => {
       if (type !== 'ready') return
       void engine.memory().then(({ bytes }) => this.#budget.learn(version, bytes))
@@ -266,35 +263,23 @@ export class Host {
   async #findRoom(version: VersionId, folder: string, mayEvict: boolean): Promise<Admission> {
     for (;;) {
       const asked = { version, folder, mayEvict }
-      const admission = await this.#budget.admit(asked, this.#engines.values())
+      const admission = await this.#budget.admit(asked, this.#residents)
       // Measuring takes its time, and somebody may have asked one of them meanwhile.
-      if (admission.evicts.every((old) => this.#mayGo(old))) return admission
+      if (admission.evicts.every((old) => this.#residents.mayGo(old))) return admission
     }
-  }
-
-  /** By itself, or an adapter that is in its engine. */
-  #isWanted(version: VersionId): boolean {
-    const adapters = [...this.#bases].filter(([, base]) => base === version).map(([id]) => id)
-    return [version, ...adapters].some((id) => this.#wants.has(id))
-  }
-
-  #mayGo(version: VersionId): boolean {
-    const engine = this.#engines.get(version)
-    if (!engine || engine.state === 'draining') return true
-    return engine.isIdle && !this.#isWanted(version)
   }
 
   /** Ends what nobody wants and nobody has used for long, and more of it where memory is short. */
   async #tidy(): Promise<void> {
     const { idleUnloadMs, logger } = this.#options
     try {
-      const latest = idleUnloadMs === 0 ? -Infinity : Date.now() - idleUnloadMs
-      for (const { version, lastUsedMs } of this.#engines.values()) {
-        if (lastUsedMs > latest || !this.#mayGo(version)) continue
+      const mostMs = idleUnloadMs === 0 ? Infinity : idleUnloadMs
+      for (const { version, idleMs } of this.#residents) {
+        if (idleMs < mostMs || !this.#residents.mayGo(version)) continue
         void this.#endIdle(version, 'because nobody has used it for long')
       }
-      for (const version of await this.#budget.excess(this.#engines.values())) {
-        if (!this.#mayGo(version)) continue
+      for (const version of await this.#budget.excess(this.#residents)) {
+        if (!this.#residents.mayGo(version)) continue
         void this.#endIdle(version, 'because others have come to use more memory')
       }
     } catch (error) {
@@ -304,7 +289,7 @@ export class Host {
 
   /** @param why end of the sentence "it is unloaded …" */
   async #endIdle(version: VersionId, why: string): Promise<void> {
-    const engine = this.#engines.get(version)
+    const engine = this.#residents.get(version)
     if (engine && engine.state !== 'draining') {
       this.#options.logger.info({ version }, `${version} is unloaded ${why}`)
     }
@@ -312,13 +297,10 @@ export class Host {
   }
 
   async #end(version: VersionId, leftBehind: RuntimeFailure): Promise<void> {
-    const engine = this.#engines.get(version)
+    const engine = this.#residents.get(version)
     if (!engine) return
     await engine.end(this.#options.drainMs, leftBehind)
-    if (this.#engines.get(version) === engine) this.#engines.delete(version)
-    for (const [adapter, base] of this.#bases) {
-      if (base === version) this.#bases.delete(adapter)
-    }
+    this.#residents.remove(engine)
   }
 }
 

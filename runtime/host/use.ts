@@ -8,6 +8,8 @@ const ARRIVAL_MS = 2_000
 
 export class Use {
   #lastMs = Date.now()
+  /** the same by a clock that nobody sets */
+  #last = performance.now()
   #isExpected = true
 
   /** milliseconds since 1970 */
@@ -15,20 +17,28 @@ export class Use {
     return this.#lastMs
   }
 
+  get agoMs(): number {
+    return performance.now() - this.#last
+  }
+
   /** A request that it was loaded for may be on its way. */
   get isExpected(): boolean {
-    return this.#isExpected && Date.now() - this.#lastMs < ARRIVAL_MS
+    return this.#isExpected && this.agoMs < ARRIVAL_MS
   }
 
   /** Somebody asked that it be loaded. */
   expect(): void {
-    this.#isExpected = true
-    this.#lastMs = Date.now()
+    this.#note(true)
   }
 
   /** It has something to do. */
   touch(): void {
-    this.#isExpected = false
+    this.#note(false)
+  }
+
+  #note(isExpected: boolean): void {
+    this.#isExpected = isExpected
     this.#lastMs = Date.now()
+    this.#last = performance.now()
   }
 }

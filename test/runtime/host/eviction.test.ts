@@ -31,7 +31,10 @@ interface Memory {
   read: () => Promise<MachineMemory>
 }
 
-async function startHost(t: TestContext, { memoryBytes = ONE, drainMs = 5_000 } = {}) {
+async function startHost(
+  t: TestContext,
+  { memoryBytes = ONE, drainMs = 5_000, idleUnloadMs = 0 } = {},
+) {
   const dataDir = await temporaryFolder(t)
   const memory: Memory = { read: () => Promise.resolve(PLENTY) }
   const address = 'http://127.0.0.1:0'
@@ -47,7 +50,7 @@ async function startHost(t: TestContext, { memoryBytes = ONE, drainMs = 5_000 } 
     program: { entry: FAKE_ENGINE, env: process.env, hangMs: 60_000 },
     readMemory: () => memory.read(),
     memoryBytes,
-    idleUnloadMs: 0,
+    idleUnloadMs,
     drainMs,
     logger: recordingLogger([]),
   })
@@ -165,4 +168,16 @@ test('an adapter of an adapter can be neither loaded nor fitted, its own one nei
   }
   const fit = await host.fit(one)
   assert.ok('fits' in fit && fit.version === one && fit.fits && !fit.isLoaded)
+})
+
+test('a clock that jumps ahead, as when a machine wakes up, ends nothing that is wanted', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  const { host, load, add, loaded } = await startHost(t, { idleUnloadMs: 60_000 })
+  const version = await add('wanted')
+  await load(version)
+  host.want({ by: 'a', versions: [version], forMs: 15_000 })
+  t.mock.timers.setTime(Date.now() + 3_600_000)
+  await new Promise((resolve) => setTimeout(resolve, 1_100))
+  assert.equal((await host.stats()).engines[0]?.isWanted, true)
+  assert.deepEqual(await loaded(), [version])
 })
