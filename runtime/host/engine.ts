@@ -10,10 +10,10 @@
 // Knows: states, requests, the messages of an engine. Does not know: HTTP, other versions, where folders are.
 
 import { Adapters } from './adapters.ts'
-import { Backoff } from './backoff.ts'
 import { EngineProcess } from './engine-process.ts'
 import { Figures } from './figures.ts'
 import type { MemoryHeld, MemoryNeed } from './figures.ts'
+import { Restarts } from './restarts.ts'
 import { Runs } from './runs.ts'
 import { Use } from './use.ts'
 import type { EngineMessage, EngineRequest, EngineSettings } from '../engine/messages.ts'
@@ -24,8 +24,6 @@ import type { AnswerListener, Run } from './run.ts'
 
 export type LoadListener = (event: LoadEvent) => void
 
-// After this long without an end, the next one has nothing to do with the last.
-const STEADY_MS = 60_000
 // An engine with nothing left to do ends within milliseconds of being told, or it hangs.
 const IDLE_END_MS = 5_000
 
@@ -43,19 +41,16 @@ export class Engine {
     this.#process?.send({ type: 'adapter', version, folder }),
   )
   readonly #loadListeners = new Set<LoadListener>()
-  readonly #backoff = new Backoff()
+  readonly #restarts = new Restarts()
   readonly #figures: Figures
   readonly #gone = Promise.withResolvers<void>()
   readonly #use = new Use()
   #state: EngineState = 'loading'
   #failure: RuntimeFailure | null = null
   #process: EngineProcess | null = null
-  #restartTimer: NodeJS.Timeout | null = null
   #endTimer: NodeJS.Timeout | null = null
   #leftBehind: RuntimeFailure | null = null
-  #restarts = 0
   #startedMs = 0
-  #readyMs = 0
   #loadMs = 0
 
   constructor(settings: EngineSettings, program: EngineProgram, logger: Logger, need: MemoryNeed) {
@@ -145,7 +140,7 @@ export class Engine {
       version: this.version,
       state: this.#state,
       pid: this.#process?.pid ?? null,
-      restarts: this.#restarts,
+      restarts: this.#restarts.count,
       lastUsedAt: this.#use.lastMs,
       loadMs: this.#loadMs,
       adapters: this.#adapters.versions,
@@ -162,7 +157,7 @@ export class Engine {
     this.#state = 'draining'
     this.#leftBehind = leftBehind
     this.#failure = null
-    if (this.#restartTimer) clearTimeout(this.#restartTimer)
+    this.#restarts.cancel()
     this.#tellLoad({ type: 'error', error: leftBehind })
     if (!this.#process) {
       this.#leave()
@@ -248,11 +243,11 @@ export class Engine {
     this.#state = 'ready'
     this.#failure = null
     this.#loadMs = loadMs
-    this.#readyMs = performance.now()
+    this.#restarts.noteReady()
     this.#use.expect()
     // What was measured while it was loading says little.
     this.#figures.forget()
-    const totalMs = Math.round(this.#readyMs - this.#startedMs)
+    const totalMs = Math.round(performance.now() - this.#startedMs)
     const context = { version: this.version, pid: this.#process?.pid, loadMs, totalMs }
     this.#logger.info(context, 'the engine is ready')
     this.#adapters.tellAll()
@@ -282,16 +277,12 @@ export class Engine {
   }
 
   #restartAfter(message: string, pid: number | null | undefined): void {
-    const wasSteady = this.#state === 'ready' && performance.now() - this.#readyMs > STEADY_MS
-    if (wasSteady) this.#backoff.reset()
     this.#state = 'restarting'
     this.#failure = { code: 'engine_lost', message }
     this.#figures.forget()
-    this.#restarts++
     this.#runs.lose(this.#failure)
-    const delayMs = this.#backoff.next()
+    const delayMs = this.#restarts.schedule(() => this.#start())
     this.#logger.error({ version: this.version, pid, delayMs }, `${message} It is started again.`)
-    this.#restartTimer = setTimeout(() => this.#start(), delayMs)
   }
 
   #giveUp(failure: RuntimeFailure): void {
