@@ -41,6 +41,9 @@ const READY_BATCHES = 4
 
 export class EncoderEngine implements Loop {
   readonly adapters = {
+    prepare() {
+      return Promise.reject(new Error('adapters are for models that generate'))
+    },
     add() {
       throw new Error('adapters are for models that generate')
     },

@@ -6,7 +6,7 @@
 // Knows: versions and places. Does not know: requests, the memory that values lie in.
 
 import type { PackedAdapter } from '../graph/packed-adapter.ts'
-import type { Runner } from './runner.ts'
+import type { Runner, RunnerAdapters } from './runner.ts'
 
 export interface LoadedAdapter {
   readonly version: string
@@ -28,12 +28,15 @@ export class EngineAdapters {
     this.#runner = runner
   }
 
+  /** Opens what the first of them needs, beside the passes that run. @throws where the base takes none */
+  async prepare(): Promise<void> {
+    await this.#ofRunner().open()
+  }
+
   /** @throws where the base takes none, or this one does not fit */
   add(version: string, adapter: PackedAdapter): void {
     if (this.#entries.has(version)) return
-    const { adapters } = this.#runner
-    if (!adapters) throw new Error('the base was imported without room for adapters')
-    const place = adapters.add(adapter)
+    const place = this.#ofRunner().add(adapter)
     this.#entries.set(version, { version, place, users: 0, isDropped: false })
   }
 
@@ -57,6 +60,12 @@ export class EngineAdapters {
     const entry = asEntry(adapter)
     entry.users--
     this.#freeUnused(entry)
+  }
+
+  #ofRunner(): RunnerAdapters {
+    const { adapters } = this.#runner
+    if (adapters) return adapters
+    throw new Error('the base was imported without room for adapters')
   }
 
   #freeUnused(entry: Entry): void {

@@ -5,6 +5,8 @@ import type { EngineEvent, EngineOwnStats, EngineRequest } from './messages.ts'
 
 export interface Loop {
   readonly adapters: {
+    /** Makes what the first of them needs, while the loop goes on. @throws Error where none are taken */
+    prepare(): Promise<void>
     /** @throws Error where there is no room for it, or none are taken */
     add(version: string, adapter: PackedAdapter): void
     /** Takes nothing new for it. */

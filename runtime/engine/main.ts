@@ -18,12 +18,13 @@ import { loadOrt } from '../ort/api.ts'
 import { formatDevice, openDevice } from '../ort/device.ts'
 import { OutOfMemory } from '../ort/memory.ts'
 import type { RuntimeFailure } from '../protocol.ts'
+import { Arrivals } from './arrivals.ts'
 import { chooseCacheSize, kvBytesPerToken } from './cache-size.ts'
 import { checkDevice } from './device-check.ts'
 import { deviceMismatch } from './device-mismatch.ts'
 import { Engine } from './engine.ts'
 import type { Loop } from './loop.ts'
-import type { EngineMessage, EngineSettings, HostMessage } from './messages.ts'
+import type { EngineMessage, EngineRequest, EngineSettings, HostMessage } from './messages.ts'
 import { openRunner } from './open-runner.ts'
 import type { Runner } from './runner.ts'
 import { tryOut } from './trial.ts'
@@ -166,7 +167,7 @@ function serve(engine: Loop): void {
     isTurning = !engine.isIdle
     // Through the event loop, where requests and cancellations arrive.
     if (isTurning) setImmediate(turn)
-    else if (isDraining)
+    else if (isDraining && arrivals.isEmpty)
       send({ type: 'events', events: engine.takeEvents() }, () => process.exit(0))
   }
   const wake = () => {
@@ -174,59 +175,53 @@ function serve(engine: Loop): void {
     if (refusals.length > 0) send({ type: 'events', events: refusals })
     if (!isTurning) rest()
   }
-  // Adapters whose files are being read: what names them waits for that.
-  const arriving = new Map<string, Promise<void>>()
+  const submit = (request: EngineRequest) => {
+    engine.submit(request)
+    wake()
+  }
+  const arrivals = new Arrivals({ engine, read: readPackedAdapter, submit })
   process.on('message', (message: HostMessage) => {
     switch (message.type) {
       case 'generate':
-      case 'encode': {
-        const { request } = message
-        const adapter = arriving.get(request.version)
-        if (adapter) {
-          void adapter.then(() => {
-            engine.submit(request)
-            wake()
-          })
-          return
-        }
-        engine.submit(request)
-        break
-      }
+      case 'encode':
+        if (!arrivals.hold(message.request)) submit(message.request)
+        return
       case 'cancel':
+        arrivals.cancel(message.id)
         engine.cancel(message.id)
         break
       case 'drain':
         isDraining = true
-        engine.drain()
+        if (arrivals.isEmpty) engine.drain()
+        else {
+          void arrivals.settled().then(() => {
+            engine.drain()
+            wake()
+          })
+        }
         break
       case 'stats':
         send({ type: 'stats', ask: message.ask, stats: engine.stats() })
         return
       case 'adapter': {
         const { version, folder } = message
-        const arrival = takeAdapter(engine, version, folder).finally(() => arriving.delete(version))
-        arriving.set(version, arrival)
+        void arrivals.take(version, folder, (failure) => {
+          const error = failure && adapterFailure(version, failure.cause)
+          send({ type: 'adapter', version, error })
+        })
         return
       }
       case 'drop-adapter':
-        void (arriving.get(message.version) ?? Promise.resolve()).then(() =>
-          engine.adapters.drop(message.version),
-        )
+        arrivals.drop(message.version)
         return
     }
     wake()
   })
 }
 
-async function takeAdapter(engine: Loop, version: string, folder: string): Promise<void> {
-  let error: RuntimeFailure | null = null
-  try {
-    engine.adapters.add(version, await readPackedAdapter(folder))
-  } catch (cause) {
-    const code = isOutOfMemory(cause) ? 'internal' : 'version_unusable'
-    error = { code, message: `Version '${version}' can't be served: ${describe(cause)}` }
-  }
-  send({ type: 'adapter', version, error })
+function adapterFailure(version: string, cause: unknown): RuntimeFailure {
+  const code = isOutOfMemory(cause) ? 'internal' : 'version_unusable'
+  return { code, message: `Version '${version}' can't be served: ${describe(cause)}` }
 }
 
 function send(message: EngineMessage, onSent?: () => void): void {

@@ -91,13 +91,18 @@ export class OnnxRunner implements Runner {
     this.#adaptedRows = new AdaptedRows(Math.max(slots, options.maxPrefill), options.threads)
     const { adaptersFile } = graph
     if (adaptersFile === undefined) return
-    const open = () => {
-      const file = path.join(folder, adaptersFile)
-      const session = new Session(ort, file, { threads: options.threads, device })
-      return { session, bank: new AdapterBank(session, architecture) }
-    }
+    const file = path.join(folder, adaptersFile)
+    const { threads } = options
+    const adapt = (session: Session) => ({ session, bank: new AdapterBank(session, architecture) })
     this.adapters = {
-      add: (adapter) => (this.#adapted ??= open()).bank.add(adapter),
+      open: async () => {
+        if (!this.#adapted)
+          this.#adapted = adapt(await Session.open(ort, file, { threads, device }))
+      },
+      add: (adapter) => {
+        this.#adapted ??= adapt(new Session(ort, file, { threads, device }))
+        return this.#adapted.bank.add(adapter)
+      },
       remove: (place) => this.#adapted?.bank.remove(place),
     }
   }

@@ -29,16 +29,19 @@ export async function readPackedAdapter(folder: string): Promise<PackedAdapter> 
   const path = join(folder, PACKED_ADAPTER_FILE)
   const source = await openSafetensorsFile(path)
   try {
-    const adapter: PackedAdapter = new Map()
-    for (const { name, shape } of source.tensors.values()) {
-      if (!name.endsWith('.a')) continue
-      const layer = name.slice(0, -2)
-      const groups = shape[0] ?? 0
-      if (groups === 0) throw new CheckpointError(`${name} in ${path} has no ranks`)
-      const a = await source.read(name)
-      adapter.set(layer, { groups, a, b: await source.read(`${layer}.b`) })
-    }
-    return adapter
+    // All at once: in an engine at work each wait lasts a step.
+    const layers = await Promise.all(
+      [...source.tensors.values()]
+        .filter(({ name }) => name.endsWith('.a'))
+        .map(async ({ name, shape }) => {
+          const layer = name.slice(0, -2)
+          const groups = shape[0] ?? 0
+          if (groups === 0) throw new CheckpointError(`${name} in ${path} has no ranks`)
+          const [a, b] = await Promise.all([source.read(name), source.read(`${layer}.b`)])
+          return [layer, { groups, a, b }] as const
+        }),
+    )
+    return new Map(layers)
   } finally {
     await source.close()
   }

@@ -35,8 +35,8 @@ const LIBRARY_ENVIRONMENT = {
   CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
 }
 
-// koffi runs the callee on a stack of its own; its default of 1 MiB is small for ONNX Runtime's kernels (128 KiB, that of
-// asynchronous calls, crashes at once).
+// koffi runs the callee on a stack of its own; its default of 1 MiB is small for ONNX Runtime's kernels, and 128 KiB, that of
+// calls on a thread of their own, crashes at once.
 const STACK_BYTES = 8 << 20
 
 // [position in the table, result and parameters as koffi reads them]. `_Out_ void**` is given back as the result.
@@ -147,10 +147,18 @@ export class Ort {
   create(name: FunctionName, ...args: Argument[]): Pointer {
     const out: (Pointer | null)[] = [null]
     this.#check(name, this.#get(name, ...args, out))
-    const result = out[0]
-    if (result === null || result === undefined)
-      throw new OrtError(`${name} gave nothing. This is a bug.`)
-    return result
+    return resultOf(name, out)
+  }
+
+  /** As create, on a thread of its own. @throws OrtError */
+  async createAside(name: FunctionName, ...args: Argument[]): Promise<Pointer> {
+    const out: (Pointer | null)[] = [null]
+    const { promise, resolve, reject } = Promise.withResolvers<Pointer | null>()
+    this.#functions[name].async(...args, out, (error: unknown, status: unknown) =>
+      error ? reject(error) : resolve(status as Pointer | null),
+    )
+    this.#check(name, await promise)
+    return resultOf(name, out)
   }
 
   release(name: FunctionName, pointer: Pointer): void {
@@ -188,6 +196,11 @@ export class Ort {
   }
 }
 
+function resultOf(name: FunctionName, [result]: (Pointer | null)[]): Pointer {
+  if (result) return result
+  throw new OrtError(`${name} gave nothing. This is a bug.`)
+}
+
 function load(libraryFile: string): LibraryHandle {
   try {
     return koffi.load(libraryFile)
@@ -215,7 +228,7 @@ export function loadOrt(libraryFile: string = bundledLibrary()): Ort {
   const config = koffi.config()
   // It can't be changed behind the first library, which may have been one that could not be used.
   if (config.sync_stack_size !== STACK_BYTES) {
-    koffi.config({ ...config, sync_stack_size: STACK_BYTES })
+    koffi.config({ ...config, sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES })
   }
   loaded = { file: libraryFile, ort: new Ort(libraryFile) }
   return loaded.ort

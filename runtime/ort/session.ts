@@ -35,28 +35,32 @@ export class Session {
   readonly #inputs: Port[]
   readonly #outputs: Port[]
 
-  /** @throws OrtError the graph can't be read, or holds what this ONNX Runtime can't run */
-  constructor(ort: Ort, file: string, options: SessionOptions) {
+  /**
+   * @param session one that is there already; absent: it is made, which takes seconds for large graphs
+   * @throws OrtError the graph can't be read, or holds what this ONNX Runtime can't run
+   */
+  constructor(
+    ort: Ort,
+    file: string,
+    options: SessionOptions,
+    session: Pointer = create(ort, file, options),
+  ) {
     this.#ort = ort
-    const settings = ort.create('CreateSessionOptions')
-    ort.call('SetIntraOpNumThreads', settings, options.threads)
-    ort.call('SetInterOpNumThreads', settings, 1)
-    ort.call(
-      'AddSessionConfigEntry',
-      settings,
-      'session.intra_op.spin_duration_us',
-      String(SPIN_MICROSECONDS),
-    )
-    if (options.profile) ort.call('EnableProfiling', settings, options.profile)
-    try {
-      options.device?.addTo(settings)
-      this.#session = ort.create('CreateSession', ort.env, file, settings)
-    } finally {
-      ort.release('ReleaseSessionOptions', settings)
-    }
+    this.#session = session
     this.#runOptions = ort.create('CreateRunOptions')
     this.#inputs = this.#ports('Input')
     this.#outputs = this.#ports('Output')
+  }
+
+  /** As the constructor, on a thread of its own: what runs in other sessions goes on. @throws OrtError */
+  static async open(ort: Ort, file: string, options: SessionOptions): Promise<Session> {
+    const settings = makeSettings(ort, options)
+    try {
+      const session = await ort.createAside('CreateSession', ort.env, file, settings)
+      return new Session(ort, file, options, session)
+    } finally {
+      ort.release('ReleaseSessionOptions', settings)
+    }
   }
 
   get inputs(): string[] {
@@ -152,6 +156,32 @@ export class Session {
       )
       return { pointer, name: this.#ort.string(pointer) }
     })
+  }
+}
+
+function create(ort: Ort, file: string, options: SessionOptions): Pointer {
+  const settings = makeSettings(ort, options)
+  try {
+    return ort.create('CreateSession', ort.env, file, settings)
+  } finally {
+    ort.release('ReleaseSessionOptions', settings)
+  }
+}
+
+/** The caller's to release. */
+function makeSettings(ort: Ort, { threads, profile, device }: SessionOptions): Pointer {
+  const settings = ort.create('CreateSessionOptions')
+  try {
+    ort.call('SetIntraOpNumThreads', settings, threads)
+    ort.call('SetInterOpNumThreads', settings, 1)
+    const spin = String(SPIN_MICROSECONDS)
+    ort.call('AddSessionConfigEntry', settings, 'session.intra_op.spin_duration_us', spin)
+    if (profile) ort.call('EnableProfiling', settings, profile)
+    device?.addTo(settings)
+    return settings
+  } catch (error) {
+    ort.release('ReleaseSessionOptions', settings)
+    throw error
   }
 }
 
