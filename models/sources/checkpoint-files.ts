@@ -86,9 +86,11 @@ function pick(paths: string[], [chosen]: string[], place: string): CheckpointFil
     const home = posix.basename(folder) === 'onnx' ? posix.dirname(folder) : folder
     const files = [...beside, ...poolingIn(paths, home)]
     const places = new Set(files.map((path) => posix.dirname(path)))
-    const documents = paths.filter(
+    const named = paths.filter(
       (path) => places.has(posix.dirname(path)) && DOCUMENT.test(posix.basename(path)),
     )
+    // All lie in one folder in the end.
+    const documents = [...new Map(named.map((path) => [posix.basename(path), path])).values()]
     return { kind: 'onnx', main: chosen, files: files.sort(), documents }
   }
   const folder = chosen.endsWith('.gguf') ? posix.dirname(chosen) : chosen

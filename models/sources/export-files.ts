@@ -39,6 +39,8 @@ export function filesOfGraph(
     if (place === folder && /^[._]data/.test(name.slice(weights.length))) {
       return name.startsWith(weights)
     }
-    return (place === folder || place === home) && (isBeside(name) || name === GENAI_CONFIG)
+    if (!isBeside(name) && name !== GENAI_CONFIG) return false
+    // All lie in one folder in the end, and what is beside the graph was exported with it.
+    return place === folder || (place === home && !paths.includes(posix.join(folder, name)))
   })
 }

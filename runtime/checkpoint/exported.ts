@@ -6,7 +6,6 @@
 //
 // Knows: files and their fields. Does not know: how the graph is run, whether it is right.
 
-import { access } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { FAMILIES } from '../../models/manifest.ts'
@@ -17,6 +16,7 @@ import type { GraphOutline, GraphPort } from '../graph/onnx-reader.ts'
 import { CheckpointError } from './checkpoint.ts'
 import type { CheckpointTokenizer } from './checkpoint.ts'
 import { readFolderTokenizer } from './folder-tokenizer.ts'
+import { graphWeights, isThere } from './graph-weights.ts'
 import { isRecord, readJsonIfThere } from './json-file.ts'
 import type { JsonRecord } from './json-file.ts'
 import { readLicence } from './licence.ts'
@@ -64,7 +64,7 @@ export async function openExported(path: string): Promise<ExportedModel> {
   const folder = await companionFolder(path)
   const config = await readConfig(folder)
   return {
-    files: [path, ...(await dataFiles(path, outline))],
+    files: [path, ...(await graphWeights(path, outline))],
     architecture: architectureOf(config, ports.cache.length / 2, past, logits, refuse),
     parameters: Math.max(1, outline.parameters),
     kvType: type(past),
@@ -115,23 +115,6 @@ async function readConfig(folder: string): Promise<JsonRecord> {
   return { ...config, ...Object.fromEntries(given) }
 }
 
-/** A file of weights is one beside the graph, never a path out of its folder. */
-async function dataFiles(path: string, { dataFiles: named }: GraphOutline): Promise<string[]> {
-  const files: string[] = []
-  for (const name of named) {
-    if (basename(name) !== name || name === '..' || name === '.') {
-      throw new CheckpointError(
-        `${path} has weights at ${JSON.stringify(name)}; allowed is the name of a file beside it`,
-      )
-    }
-    const file = join(dirname(path), name)
-    if (!(await isThere(file)))
-      throw new CheckpointError(`${file} is missing: ${path} has its weights there`)
-    files.push(file)
-  }
-  return files
-}
-
 function architectureOf(
   config: JsonRecord,
   layers: number,
@@ -169,9 +152,3 @@ function architectureOf(
     slidingWindow: count('sliding_window') || null,
   }
 }
-
-const isThere = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )

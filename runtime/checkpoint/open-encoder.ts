@@ -13,6 +13,7 @@ import type { EncoderCheckpoint, EncoderTokenizer } from './encoder-checkpoint.t
 import { familyOf, headOf, readEncoderArchitecture, readEncoderOutput } from './encoder-config.ts'
 import { findTensors } from './encoder-tensors.ts'
 import { Fields } from './fields.ts'
+import { graphWeights } from './graph-weights.ts'
 import { isRecord, readJson, readJsonIfThere } from './json-file.ts'
 import type { JsonRecord } from './json-file.ts'
 import { readLicence } from './licence.ts'
@@ -147,7 +148,7 @@ async function openExport(
     ...meaning,
     output: output.kind === 'embed' ? pooledBy(port, output) : output,
     architecture,
-    files: [graph, ...[...dataFiles].map((name) => join(dirname(graph), basename(name)))],
+    files: [graph, ...(await graphWeights(graph, { dataFiles }))],
     parameters: Math.max(1, parameters),
     graphOutput: port.name,
   }

@@ -120,6 +120,17 @@ test('of everything in a repository only the checkpoint is picked', () => {
     'onnx/model_int8.onnx',
     'tokenizer.json',
   ])
+  // All lie in one folder in the end: what is beside the graph was exported with it.
+  assert.deepEqual(
+    pick([...whole, 'onnx/config.json', 'onnx/tokenizer.json'], 'onnx/model_int8.onnx').files,
+    [
+      '1_Pooling/config.json',
+      'modules.json',
+      'onnx/config.json',
+      'onnx/model_int8.onnx',
+      'onnx/tokenizer.json',
+    ],
+  )
   assert.deepEqual(pick(['a.gguf', 'README.md']).files, ['a.gguf'])
   assert.throws(
     () => pick(['a.gguf', 'b.gguf']),

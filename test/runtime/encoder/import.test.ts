@@ -1,7 +1,7 @@
 // From the folders that others write to versions that give the right numbers.
 
 import assert from 'node:assert/strict'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -169,6 +169,29 @@ describe('exports by others are served as they are', () => {
       compare(folder, manifest, checkpoint)
     })
   }
+
+  test('not with weights outside of its folder, nor with weights that are missing', async (t) => {
+    const path = await temporaryFolder(t)
+    const checkpoint = randomEncoder({ architecture: { family: 'onnx' } })
+    await writeEncoderFolder(path, checkpoint, { architecture: 'ModernBertModel' })
+    await rm(join(path, 'model.safetensors'))
+    await exportEncoder(checkpoint, path)
+    const graph = await readFile(join(path, 'model.onnx'), 'latin1')
+    const outside = graph.replaceAll('model.onnx_data', '../../etc/paswd')
+    await writeFile(join(path, 'model.onnx'), outside, 'latin1')
+    // What is copied would have this name, and the graph would still read the other.
+    await writeFile(join(path, 'paswd'), '')
+    await assert.rejects(
+      importInto(t, path),
+      /has weights at "\.\.\/\.\.\/etc\/paswd"; allowed is the name of a file beside it/,
+    )
+    await writeFile(join(path, 'model.onnx'), graph, 'latin1')
+    await rm(join(path, 'model.onnx_data'))
+    await assert.rejects(
+      importInto(t, path),
+      /model\.onnx_data is missing: .* has its weights there/,
+    )
+  })
 
   test('with a head', async (t) => {
     const path = await temporaryFolder(t)
