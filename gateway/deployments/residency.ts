@@ -61,11 +61,12 @@ export class Residency {
   async look(): Promise<void> {
     const { pool, live, runtime, keepMs, reach, logger, now = Date.now } = this.#options
     if (!runtime) return
-    const loaded = new Map<string, EngineStats[]>()
-    for (const engine of (await runtime.stats()).engines) {
-      loaded.set(engine.version, [...(loaded.get(engine.version) ?? []), engine])
-    }
-    const idle = [...loaded.keys()].filter((version) => !this.isWanted(version))
+    const { engines } = await runtime.stats()
+    const loaded = Map.groupBy(engines, ({ version }) => version)
+    const adapters = new Set(engines.flatMap((engine) => engine.adapters ?? []))
+    // With a base its adapters would go: they go first, by themselves.
+    const alone = [...loaded.keys()].filter((version) => !hasAdapters(loaded.get(version)))
+    const idle = [...alone, ...adapters].filter((version) => !this.isWanted(version))
     if (idle.length === 0) {
       this.#kept = []
       return
@@ -74,6 +75,7 @@ export class Residency {
     for (const { version, at, by } of await findDisplacements(pool, idle)) {
       if (this.#done.get(version) === by) continue
       const until = new Date(at.getTime() + keepMs)
+      // What runs through an adapter is served to its end; its figures are the engine's.
       const isBusy = loaded.get(version)?.some(({ running, waiting }) => running + waiting > 0)
       if (until.getTime() > now() || isBusy) {
         kept.push({ version, until })
@@ -95,4 +97,8 @@ export class Residency {
     const states = [...live.list(), ...live.attempts.map(({ draft }) => draft)]
     return new Set(states.flatMap(({ state }) => versionsOf(state)))
   }
+}
+
+function hasAdapters(engines: EngineStats[] = []): boolean {
+  return engines.some(({ adapters = [] }) => adapters.length > 0)
 }
