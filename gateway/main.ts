@@ -159,7 +159,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     versions,
     live: deployments.live,
     adopt: (model) => deployments.adoption.adopt(model),
-    local: runtime && new LocalBackend({ runtime, loadWaitMs }),
+    local: runtime && new LocalBackend({ runtime: runtime.onDemand, loadWaitMs }),
     upstream: (name) => declared.routes.backendOf(name),
   })
   const declared = await openDeclared({

@@ -98,26 +98,46 @@ export class Fleet implements Runtime {
     throw mostTelling(failures)
   }
 
-  /** The first copy decides; what goes wrong with further ones is of no consequence to whoever waits for the version. */
+  /** For requests, which wait for the first copy and not for the slowest host. */
+  get onDemand(): Pick<Runtime, 'generate' | 'encode' | 'load'> {
+    return {
+      generate: (request, signal) => this.generate(request, signal),
+      encode: (request, signal) => this.encode(request, signal),
+      load: async (version, onProgress) => {
+        const copies = await this.#loadCopies(version, onProgress)
+        await Promise.any(copies).catch(({ errors }: AggregateError) => {
+          throw mostTelling(errors)
+        })
+      },
+    }
+  }
+
+  /** Waits for all copies; the best decides: what goes wrong with others is of no consequence to whoever waits. */
   async load(version: VersionId, onProgress?: (event: LoadEvent) => void): Promise<void> {
+    const outcomes = await Promise.allSettled(await this.#loadCopies(version, onProgress))
+    if (outcomes.some(({ status }) => status === 'fulfilled')) return
+    throw mostTelling(outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : [])))
+  }
+
+  /** @returns what becomes of each copy, one at least */
+  async #loadCopies(
+    version: VersionId,
+    onProgress?: (event: LoadEvent) => void,
+  ): Promise<Promise<void>[]> {
     const offers = await this.offers(version)
     const { present, chosen, mayEvict } = place(offers, this.#copies)
     // Whoever has the least too little says best what is in the way.
     const refuser = roomiest(offers)
     const asked = present.length + chosen.length > 0 ? [...present, ...chosen] : [refuser!.host]
-    const outcomes = await Promise.allSettled(
-      asked.map(async (host) => {
-        try {
-          await host.runtime.load(version, onProgress, { mayEvict: mayEvict || asked.length === 1 })
-          host.learn(version, true)
-        } catch (error) {
-          host.noticeFailure(version, error)
-          throw error
-        }
-      }),
-    )
-    if (outcomes.some(({ status }) => status === 'fulfilled')) return
-    throw mostTelling(outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : [])))
+    return asked.map(async (host) => {
+      try {
+        await host.runtime.load(version, onProgress, { mayEvict: mayEvict || asked.length === 1 })
+        host.learn(version, true)
+      } catch (error) {
+        host.noticeFailure(version, error)
+        throw error
+      }
+    })
   }
 
   async unload(version: VersionId): Promise<void> {

@@ -131,13 +131,22 @@ export class Residency {
     while (!signal.aborted) {
       try {
         await fleet.look()
-        for (const [source, read] of this.#followed) this.wanted(await read(), source)
+        for (const [source, read] of this.#followed) await this.#read(source, read)
         await this.#tell()
         for (const version of this.#all()) this.#seeTo(version)
       } catch (error) {
         logger.error({ err: error }, 'what is to be loaded could not be looked after')
       }
       await sleep(LOOK_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  /** One that can't be read wants what it wanted: hosts would forget it, and end it. */
+  async #read(source: string, read: () => readonly string[] | Promise<readonly string[]>) {
+    try {
+      this.wanted(await read(), source)
+    } catch (error) {
+      this.#options.logger.error({ err: error }, `what is wanted (${source}) could not be read`)
     }
   }
 

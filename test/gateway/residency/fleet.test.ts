@@ -5,7 +5,10 @@ import { test } from 'node:test'
 
 import { Fleet } from '../../../gateway/residency/fleet.ts'
 import { FleetHost } from '../../../gateway/residency/fleet-host.ts'
+import { Residency } from '../../../gateway/residency/residency.ts'
 import { collect } from '../../support/gateway.ts'
+import { recordLog } from '../../support/logger.ts'
+import { eventually } from '../../support/runtime.ts'
 import {
   delta,
   done,
@@ -120,4 +123,42 @@ test('an answer that began is followed to its end', async () => {
     events.map(({ type }) => type),
     ['started', 'delta', 'done'],
   )
+})
+
+test('a request waits for the first copy of its version, a deployment for all of them', async () => {
+  const members = [new ScriptedRuntime([]), new ScriptedRuntime([])]
+  const fleet = new Fleet(members.map((runtime, n) => new FleetHost(`host-${n}`, runtime)))
+  const slow = Promise.withResolvers<void>()
+  members[1]!.onLoad = () => slow.promise
+  let isWhole = false
+  const whole = fleet.load('guide@2').then(() => (isWhole = true))
+  await fleet.onDemand.load('guide@2')
+  assert.equal(isWhole, false)
+  assert.equal((await collect(fleet.onDemand.generate(request('a'), forever))).at(-1)?.type, 'done')
+  slow.resolve()
+  await whole
+  members[0]!.loaded.clear()
+  members[1]!.loaded.clear()
+  for (const member of members) {
+    member.onLoad = () => Promise.reject(failure('insufficient_memory', 'It is full.'))
+  }
+  await assert.rejects(fleet.onDemand.load('guide@2'), { message: 'It is full.' })
+})
+
+test('a source that cannot be read keeps its list, and hosts are told what is wanted all the same', async (t) => {
+  const member = new ScriptedRuntime(LOADED)
+  const fleet = new Fleet([new FleetHost('host-0', member)])
+  const { logger, lines } = recordLog()
+  const residency = new Residency({ fleet, copies: null, logger })
+  t.after(() => residency.close())
+  let reads = 0
+  residency.follow('flaky', () => {
+    if (reads++ > 0) throw new Error('the disk is away')
+    return ['guide@2']
+  })
+  residency.follow('steady', () => [`round@${reads}`])
+  residency.start()
+  await eventually('it was read twice', () => reads > 1)
+  await eventually('it is told', () => member.wanted?.versions.join() === `guide@2,round@${reads}`)
+  assert.ok(lines.some(({ message }) => message.includes('flaky')))
 })
