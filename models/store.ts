@@ -7,35 +7,17 @@
 //
 // Knows: folders, names, numbers. Does not know: what is in a graph, where versions come from, which one is live.
 
-import { chmod, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { hashVersionFiles } from './checksums.ts'
-import {
-  MANIFEST_FILE,
-  ManifestError,
-  MODEL_NAME,
-  namedFiles,
-  readManifest,
-  VERSION_NUMBER,
-  writeManifest,
-} from './manifest.ts'
+import { MANIFEST_FILE, MODEL_NAME, namedFiles, VERSION_NUMBER, writeManifest } from './manifest.ts'
 import type { AdapterRecord, Manifest, ManifestDraft } from './manifest.ts'
-import { createWorkFolder, isMissing, namesIn, sweepWorkFolders } from './work-folders.ts'
+import { VersionReader } from './version-reader.ts'
+import type { BrokenVersion, StoredVersion } from './version-reader.ts'
+import { createWorkFolder, namesIn, sweepWorkFolders } from './work-folders.ts'
 
-export interface StoredVersion {
-  /** `model@version` */
-  id: string
-  folder: string
-  manifest: Manifest
-}
-
-export interface BrokenVersion {
-  id: string
-  folder: string
-  /** what is wrong with it, in one sentence */
-  problem: string
-}
+export type { BrokenVersion, StoredVersion } from './version-reader.ts'
 
 /** No such model or version, or one that can't be used; the message says what there is. */
 export class StoreError extends Error {
@@ -52,9 +34,7 @@ export class ModelStore {
   readonly #root: string
   readonly #staging: string
   readonly #now: () => Date
-  readonly #onBroken: (version: BrokenVersion) => void
-  /** by folder; `stamp` changes when the manifest does */
-  readonly #read = new Map<string, { stamp: string; outcome: StoredVersion | BrokenVersion }>()
+  readonly #reader: VersionReader
 
   constructor(
     dataDir: string,
@@ -63,7 +43,7 @@ export class ModelStore {
     this.#root = join(dataDir, 'models')
     this.#staging = join(this.#root, STAGING)
     this.#now = options.now ?? (() => new Date())
-    this.#onBroken = options.onBroken ?? (() => {})
+    this.#reader = new VersionReader(options.onBroken ?? (() => {}))
   }
 
   /** Names of the models that have a version that can be used, sorted. */
@@ -240,7 +220,7 @@ export class ModelStore {
     const bin = await createWorkFolder(this.#staging, 'removed')
     await rename(join(home, version), join(bin, version))
     await rm(bin, { recursive: true, force: true })
-    this.#read.delete(join(home, version))
+    this.#reader.forget(join(home, version))
   }
 
   async #newest(model: string): Promise<StoredVersion | null> {
@@ -261,17 +241,8 @@ export class ModelStore {
   }
 
   /** @returns null where there is no such folder */
-  async #readOne(model: string, version: string): Promise<StoredVersion | BrokenVersion | null> {
-    const folder = join(this.#root, model, version)
-    const stamp = await manifestStamp(folder)
-    if (stamp === null) return null
-    const known = this.#read.get(folder)
-    if (known?.stamp === stamp) return known.outcome
-    const outcome = await readVersion(folder, model, version)
-    const isNews = this.#read.get(folder)?.stamp !== stamp
-    this.#read.set(folder, { stamp, outcome })
-    if ('problem' in outcome && isNews) this.#onBroken(outcome)
-    return outcome
+  #readOne(model: string, version: string): Promise<StoredVersion | BrokenVersion | null> {
+    return this.#reader.read(join(this.#root, model, version), model, version)
   }
 
   /** highest first */
@@ -309,37 +280,6 @@ function checkName(model: string) {
     `${JSON.stringify(model)} can't be a model's name: allowed are lower-case letters, digits, '.', '_' and '-', ` +
       'at most 64 of them, the first a letter or digit',
   )
-}
-
-async function readVersion(
-  folder: string,
-  model: string,
-  version: string,
-): Promise<StoredVersion | BrokenVersion> {
-  const id = `${model}@${version}`
-  try {
-    const manifest = await readManifest(folder)
-    if (manifest.model === model && manifest.version === version) return { id, folder, manifest }
-    const found = `${manifest.model}@${manifest.version}`
-    return { id, folder, problem: `${join(folder, MANIFEST_FILE)} is that of ${found}` }
-  } catch (error) {
-    if (error instanceof ManifestError) return { id, folder, problem: error.message }
-    throw error
-  }
-}
-
-/** @returns null where there is no folder, '' where it has no manifest or none that can be looked at */
-async function manifestStamp(folder: string): Promise<string | null> {
-  for (const path of [join(folder, MANIFEST_FILE), folder]) {
-    try {
-      const { mtimeMs, size } = await stat(path)
-      return path === folder ? '' : `${mtimeMs} ${size}`
-    } catch (error) {
-      // A folder that may not be looked into is a broken version, which reading it will say.
-      if (!isMissing(error)) return ''
-    }
-  }
-  return null
 }
 
 /** Waits until a file's content, or a folder's entries, are on disk. */
