@@ -17,10 +17,16 @@ interface ArrivalOptions {
   submit: (request: EngineRequest) => void
 }
 
+interface Arrival {
+  /** it may come, be dropped, and come again */
+  times: number
+  /** by their ids */
+  requests: Map<string, EngineRequest>
+}
+
 export class Arrivals {
   readonly #options: ArrivalOptions
-  /** by version: requests by their ids */
-  readonly #waiting = new Map<VersionId, Map<string, EngineRequest>>()
+  readonly #arrivals = new Map<VersionId, Arrival>()
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: ArrivalOptions) {
@@ -28,18 +34,18 @@ export class Arrivals {
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.size === 0
+    return this.#arrivals.size === 0
   }
 
   /** @returns whether it waits here now */
   hold(request: EngineRequest): boolean {
-    const waiting = this.#waiting.get(request.version)
-    waiting?.set(request.id, request)
-    return waiting !== undefined
+    const arrival = this.#arrivals.get(request.version)
+    arrival?.requests.set(request.id, request)
+    return arrival !== undefined
   }
 
   cancel(id: string): void {
-    for (const waiting of this.#waiting.values()) waiting.delete(id)
+    for (const { requests } of this.#arrivals.values()) requests.delete(id)
   }
 
   /** @param told how it went, before any request that waited for it is submitted */
@@ -49,8 +55,9 @@ export class Arrivals {
     told: (failure: { cause: unknown } | null) => void,
   ): Promise<void> {
     const { engine, read, submit } = this.#options
-    const waiting = this.#waiting.get(version) ?? new Map<string, EngineRequest>()
-    this.#waiting.set(version, waiting)
+    const arrival = this.#arrivals.get(version) ?? { times: 0, requests: new Map() }
+    this.#arrivals.set(version, arrival)
+    arrival.times++
     await this.#next(async () => {
       try {
         const adapter = await read(folder)
@@ -60,8 +67,9 @@ export class Arrivals {
       } catch (cause) {
         told({ cause })
       }
-      this.#waiting.delete(version)
-      for (const request of waiting.values()) submit(request)
+      if (--arrival.times > 0) return
+      this.#arrivals.delete(version)
+      for (const request of arrival.requests.values()) submit(request)
     })
   }
 

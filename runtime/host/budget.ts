@@ -5,6 +5,8 @@
 //
 // Knows: engines from outside, the memory of machine or device, what gateways want. Does not know: requests, HTTP, how engines are ended.
 
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { demandOf } from './demand.ts'
 import { findRoom } from './room.ts'
 import type { EngineSettings } from '../engine/messages.ts'
@@ -13,6 +15,9 @@ import type { Engine } from './engine.ts'
 import type { MemoryNeed } from './figures.ts'
 import type { MachineMemory } from './machine-memory.ts'
 import type { Resident } from './room.ts'
+
+/** gateways take a host for away that does not tell how it is within two seconds */
+const TELLING_MS = 700
 
 interface BudgetOptions {
   budgetBytes: number
@@ -39,6 +44,7 @@ interface Asked {
 
 export class Budget {
   readonly #options: BudgetOptions
+  #last: MachineMemory | null = null
   /** weights and process, as measured when they were loaded */
   readonly #fixedBytes = new Map<VersionId, number>()
 
@@ -53,7 +59,7 @@ export class Budget {
     const residents = (await this.residents(engines)).filter((one) => one.version !== version)
     // What is being loaded has not taken it yet, and will.
     const comingBytes = residents.reduce((sum, one) => sum + one.comingBytes, 0)
-    const machineFreeBytes = (await this.#options.readMemory()).freeBytes - comingBytes
+    const machineFreeBytes = (await this.#read()).freeBytes - comingBytes
     const fixedBytes = this.#fixedBytes.get(version) ?? demand.fixedBytes
     const needBytes = Math.ceil(fixedBytes + demand.leastKvBytes)
     const ask = { needBytes, fixedBytes, budgetBytes, machineFreeBytes, residents }
@@ -114,8 +120,17 @@ export class Budget {
   }
 
   async memory(usedBytes: number): Promise<HostMemory> {
-    const memory = await this.#options.readMemory()
+    const last = this.#last
+    const fresh = this.#read()
+    // A GPU's driver that is slow to tell, or fails once, must not make this host seem to be away.
+    const memory = last
+      ? await Promise.race([fresh.catch(() => last), sleep(TELLING_MS, last, { ref: false })])
+      : await fresh
     return { ...memory, budgetBytes: this.#options.budgetBytes, usedBytes }
+  }
+
+  async #read(): Promise<MachineMemory> {
+    return (this.#last = await this.#options.readMemory())
   }
 }
 

@@ -78,8 +78,10 @@ test('an adapter that is dropped on its way and comes again is there in the end'
   reads[0]!.resolve(new Map())
   await first
   await turn()
+  assert.equal(arrivals.hold(request('a')), true)
   reads[1]!.resolve(new Map())
   await second
   await arrivals.settled()
-  assert.deepEqual(log, ['add one@1', 'told one@1', 'drop one@1', 'add one@1', 'told one@1'])
+  const once = ['add one@1', 'told one@1']
+  assert.deepEqual(log, [...once, 'drop one@1', ...once, 'submit a'])
 })

@@ -181,3 +181,13 @@ test('a clock that jumps ahead, as when a machine wakes up, ends nothing that is
   assert.equal((await host.stats()).engines[0]?.isWanted, true)
   assert.deepEqual(await loaded(), [version])
 })
+
+test('a host whose memory can not be read any more, or slowly, still tells how it is', async (t) => {
+  const { host, memory } = await startHost(t)
+  const { freeBytes } = (await host.stats()).memory
+  memory.read = () => Promise.reject(new Error('the driver is busy'))
+  assert.equal((await host.stats()).memory.freeBytes, freeBytes)
+  const { release } = hold(memory)
+  assert.equal((await host.stats()).memory.freeBytes, freeBytes)
+  release()
+})
