@@ -20,11 +20,15 @@ const OPTIONS = { skip: HELM_IS_ABSENT }
 const KUBERNETES = '1.30.0'
 /** of what happens besides draining: the log's last rows, the last words to clients */
 const REST_S = 6
+const OF_LOG_WRITER = ['DATABASE_URL', 'LOG_BROKER_URL', 'HEADRACE_METRICS_TOKEN']
 
 interface Values {
   secretKeys: string[]
   settings: Record<string, string>
   [name: string]: unknown
+}
+interface Endpoint {
+  relabelings: { targetLabel: string; replacement: string }[]
 }
 interface Container {
   image: string
@@ -177,3 +181,71 @@ test('a log-writer without a broker is refused in words', OPTIONS, () => {
     /secretKeys has to have LOG_BROKER_URL then/,
   )
 })
+
+test(
+  'a job, which can not be changed, is another one where its pod is another one',
+  OPTIONS,
+  () => {
+    const jobOf = (values: Record<string, unknown>) =>
+      render(values).find(({ kind }) => kind === 'Job')?.metadata.name
+    const job = jobOf({})
+    assert.equal(jobOf({ gateway: { replicas: 3 } }), job)
+    for (const values of [
+      { settings: { HEADRACE_SLOTS: '16' } },
+      { runtime: { resources: { limits: { memory: '16Gi' } } } },
+      { imagePullSecrets: [{ name: 'registry' }] },
+    ]) {
+      assert.notEqual(jobOf(values), job, JSON.stringify(values))
+    }
+  },
+)
+
+test(
+  "Prometheus' operator has the jobs and the rules that prometheus.yml has",
+  OPTIONS,
+  async () => {
+    const folder = join(import.meta.dirname, '../../prometheus')
+    const read = async (file: string) =>
+      parse(await readFile(join(folder, file), 'utf8')) as unknown
+    const { scrape_configs } = (await read('prometheus.yml')) as {
+      scrape_configs: { job_name: string }[]
+    }
+    const texts = Object.fromEntries(
+      await Promise.all(
+        ['alerts', 'recording'].map(
+          async (name) =>
+            [name, await readFile(join(folder, `rules/${name}.yml`), 'utf8')] as const,
+        ),
+      ),
+    )
+    const manifests = render({
+      secretKeys: [...OF_LOG_WRITER, 'HEADRACE_ADMIN_KEY', 'HEADRACE_RUNTIME_TOKEN'],
+      logWriter: { enabled: true },
+      serviceMonitor: { enabled: true },
+      prometheusRule: { enabled: true, files: texts },
+    })
+    const jobs = manifests.flatMap(({ spec }) => {
+      const { endpoints, podMetricsEndpoints } = (spec ?? {}) as Record<string, Endpoint[]>
+      return (endpoints ?? podMetricsEndpoints ?? []).flatMap(({ relabelings }) => relabelings)
+    })
+    assert.deepEqual(
+      jobs.map(({ targetLabel, replacement }) => [targetLabel, replacement]).toSorted(),
+      scrape_configs
+        .map(({ job_name }) => ['job', job_name])
+        .filter(([, name]) => name !== 'prometheus')
+        .toSorted(),
+    )
+    const rule = manifests.find(({ kind }) => kind === 'PrometheusRule')
+    const groups = await Promise.all(
+      ['alerts', 'recording'].map((name) => read(`rules/${name}.yml`)),
+    )
+    assert.deepEqual(
+      rule?.spec?.['groups'],
+      groups.flatMap((one) => (one as { groups: unknown[] }).groups),
+    )
+    assert.throws(
+      () => render({ prometheusRule: { enabled: true } }),
+      /prometheusRule.files has to have the rules/,
+    )
+  },
+)
