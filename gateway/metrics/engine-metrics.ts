@@ -4,11 +4,21 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 
-import type { Runtime } from '../../runtime/client.ts'
-import type { EngineStats, HostMemory, HostStats } from '../../runtime/protocol.ts'
+import { EngineTotals } from './engine-totals.ts'
+import type { EngineStats, HostMemory } from '../../runtime/protocol.ts'
 
-/** a scrape has to be answered within seconds, whatever the runtime does */
-const STATS_TIMEOUT_MS = 1_000
+/** what hosts say of themselves; `host` where there are several */
+export interface EngineSource {
+  stats(): Promise<{ memory: HostMemory; engines: (EngineStats & { host?: string })[] }>
+}
+
+type Stats = Awaited<ReturnType<EngineSource['stats']>>
+
+/**
+ * A scrape has to be answered within seconds, whatever the runtime does. A host that hangs is waited for twice two seconds at
+ * most, where one look follows another: with less than that it would hide the hosts that answer.
+ */
+const STATS_TIMEOUT_MS = 5_000
 
 type Figure = [name: string, help: string, read: (stats: EngineStats) => number]
 
@@ -85,14 +95,15 @@ const COUNTERS: Figure[] = [
 const LABELS = ['model', 'version'] as const
 
 export class EngineMetrics {
-  readonly #runtime: Pick<Runtime, 'stats'>
+  readonly #runtime: EngineSource
   readonly #up: Gauge
   readonly #memory: [Gauge, (memory: HostMemory) => number][]
   readonly #loadSeconds: Gauge<'model' | 'version'>
   readonly #gauges: [Gauge<'model' | 'version'>, Figure[2]][]
-  readonly #counters: [Counter<'model' | 'version'>, Figure[2]][]
+  readonly #counters: Counter<'model' | 'version'>[]
+  readonly #totals = new EngineTotals()
 
-  constructor(runtime: Pick<Runtime, 'stats'>, registers: Registry[]) {
+  constructor(runtime: EngineSource, registers: Registry[]) {
     this.#runtime = runtime
     this.#up = new Gauge({
       name: 'headrace_runtime_up',
@@ -113,10 +124,10 @@ export class EngineMetrics {
       new Gauge({ name: `headrace_engine_${name}`, help, labelNames: LABELS, registers }),
       read,
     ])
-    this.#counters = COUNTERS.map(([name, help, read]) => [
-      new Counter({ name: `headrace_engine_${name}`, help, labelNames: LABELS, registers }),
-      read,
-    ])
+    this.#counters = COUNTERS.map(
+      ([name, help]) =>
+        new Counter({ name: `headrace_engine_${name}`, help, labelNames: LABELS, registers }),
+    )
   }
 
   /** @returns what was read, for whoever tells it under other names */
@@ -126,22 +137,28 @@ export class EngineMetrics {
     for (const [gauge, read] of this.#memory) gauge.set(host ? read(host.memory) : 0)
     // Versions come and go; what is gone must not stay on the page with its last figures.
     for (const [gauge] of this.#gauges) gauge.reset()
-    for (const [counter] of this.#counters) counter.reset()
+    for (const counter of this.#counters) counter.reset()
     this.#loadSeconds.reset()
     const slowest = new Map<string, number>()
     for (const stats of host?.engines ?? []) {
-      const labels = { model: stats.version.split('@', 1)[0] ?? '', version: stats.version }
+      const labels = labelsOf(stats.version)
       for (const [gauge, read] of this.#gauges) gauge.inc(labels, read(stats))
-      for (const [counter, read] of this.#counters) counter.inc(labels, read(stats))
+      const counts = COUNTERS.map(([, , read]) => read(stats))
+      this.#totals.add(stats.host ?? '', stats.version, counts)
       const loadMs = Math.max(stats.loadMs, slowest.get(stats.version) ?? 0)
       slowest.set(stats.version, loadMs)
       this.#loadSeconds.set(labels, loadMs / 1000)
+    }
+    for (const version of slowest.keys()) {
+      const totals = this.#totals.of(version)
+      const labels = labelsOf(version)
+      for (const [index, counter] of this.#counters.entries()) counter.inc(labels, totals[index])
     }
     return host?.engines ?? []
   }
 
   /** null where the runtime doesn't answer */
-  async #stats(): Promise<HostStats | null> {
+  async #stats(): Promise<Stats | null> {
     const { promise: late, resolve } = Promise.withResolvers<null>()
     const timer = setTimeout(resolve, STATS_TIMEOUT_MS, null)
     try {
@@ -151,3 +168,5 @@ export class EngineMetrics {
     }
   }
 }
+
+const labelsOf = (version: string) => ({ model: version.split('@', 1)[0] ?? '', version })

@@ -10,6 +10,7 @@ import { place, roomiest } from './placement.ts'
 import type { Encoded, Runtime } from '../../runtime/client.ts'
 import type {
   EncodeRequest,
+  EngineStats,
   Fit,
   GenerateRequest,
   HostMemory,
@@ -29,6 +30,10 @@ const ELSEWHERE: RuntimeErrorCode[] = [
   'draining',
   'runtime_unreachable',
 ]
+
+export interface FleetStats extends HostStats {
+  engines: (EngineStats & { host: string })[]
+}
 
 export class Fleet implements Runtime {
   readonly hosts: readonly FleetHost[]
@@ -155,12 +160,14 @@ export class Fleet implements Runtime {
     return (offers.find(({ fit }) => fit.isLoaded) ?? roomiest(offers)!).fit
   }
 
-  async stats(): Promise<HostStats> {
+  async stats(): Promise<FleetStats> {
     await this.look()
     const all = this.hosts.flatMap(({ stats }) => stats ?? [])
     const [first] = all
     if (!first) throw mostTelling(this.hosts.map(({ error }) => error))
-    const engines = all.flatMap((stats) => stats.engines)
+    const engines = this.hosts.flatMap(
+      ({ name, stats }) => stats?.engines.map((engine) => ({ ...engine, host: name })) ?? [],
+    )
     const memory = all.map((stats) => stats.memory).reduce(sum)
     return { pid: first.pid, device: first.device, memory, engines }
   }
