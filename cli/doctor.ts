@@ -2,9 +2,8 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-import { examine } from '../runtime/doctor/doctor.ts'
 import type { Findings } from '../runtime/doctor/doctor.ts'
-import { parseDevice } from '../runtime/ort/device.ts'
+import { parseDevice } from '../runtime/ort/device-choice.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
 import type { Output } from './progress.ts'
 import { json } from './table.ts'
@@ -41,6 +40,8 @@ export function doctorCommand(deps: DoctorDeps): Command {
       const { device: set, runtimeLibrary } = deps.loadSettings()
       const device = parseDevice(options.device ?? set)
       if (!device) throw new Error(`HEADRACE_DEVICE '${set}' was let through. This is a bug.`)
+      // It loads native libraries, which a gateway's image does not have.
+      const { examine } = await import('../runtime/doctor/doctor.ts')
       const findings = await examine(device, runtimeLibrary)
       deps.stdout.write(options.json ? `${json(findings)}\n` : describeFindings(findings))
       if (!findings.isUsable) deps.setExitCode(UNUSABLE)

@@ -5,8 +5,8 @@
 import { availableParallelism } from 'node:os'
 
 import { readMachineMemory } from './host/machine-memory.ts'
-import { parseDevice } from './ort/device.ts'
-import type { DeviceChoice } from './ort/device.ts'
+import { parseDevice } from './ort/device-choice.ts'
+import type { DeviceChoice } from './ort/device-choice.ts'
 import { isLoopback, parseAddress } from './address.ts'
 import type { Address } from './address.ts'
 

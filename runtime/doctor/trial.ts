@@ -10,7 +10,7 @@ import { GraphWriter } from '../graph/onnx.ts'
 import type { Ort } from '../ort/api.ts'
 import { Cells } from '../ort/cells.ts'
 import { openDevice } from '../ort/device.ts'
-import type { DeviceChoice } from '../ort/device.ts'
+import type { DeviceChoice } from '../ort/device-choice.ts'
 import { Session } from '../ort/session.ts'
 import type { Tensor } from '../ort/session.ts'
 

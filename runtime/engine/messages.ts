@@ -6,7 +6,7 @@
 // a terminal or a container reach both; they are the host's to honour, and an engine ignores SIGINT and SIGTERM. After
 // `drain` it leaves only when its last message is written, or the end of an answer is lost.
 
-import type { DeviceChoice } from '../ort/device.ts'
+import type { DeviceChoice } from '../ort/device-choice.ts'
 import type {
   EncodeEvent,
   EncodeRequest,

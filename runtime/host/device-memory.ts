@@ -2,7 +2,7 @@
 //
 // Knows: which is whose. Does not know: engines.
 
-import type { DeviceChoice } from '../ort/device.ts'
+import type { DeviceChoice } from '../ort/device-choice.ts'
 import { listGpus } from './gpus.ts'
 import { readMachineMemory } from './machine-memory.ts'
 import type { MachineMemory } from './machine-memory.ts'

@@ -1,7 +1,8 @@
 // The processor: its memory is this process's own, mapped so that what is not written costs nothing.
 
 import type { Ort, Pointer } from './api.ts'
-import type { ComputeDevice, DeviceChoice, DeviceMemory, RowCopy } from './device.ts'
+import type { ComputeDevice, DeviceMemory, RowCopy } from './device.ts'
+import type { DeviceChoice } from './device-choice.ts'
 import { NativeMemory } from './memory.ts'
 
 export class CpuDevice implements ComputeDevice {

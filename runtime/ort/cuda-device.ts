@@ -6,7 +6,8 @@
 import { OrtError } from './api.ts'
 import type { Ort, Pointer } from './api.ts'
 import { Cudart, CUDART_LIBRARIES } from './cudart.ts'
-import type { ComputeDevice, DeviceChoice, DeviceMemory, RowCopy } from './device.ts'
+import type { ComputeDevice, DeviceMemory, RowCopy } from './device.ts'
+import type { DeviceChoice } from './device-choice.ts'
 import { requireProvider } from './providers.ts'
 import { firstThatLoads } from './shared-library.ts'
 

@@ -5,19 +5,13 @@
 //
 // Knows: memory, and how a session is told. Does not know: graphs, slots.
 //
-// Adding a device: a kind in runtime/protocol.ts, its pattern below, a ComputeDevice, a line in openDevice.
+// Adding a device: a kind in runtime/protocol.ts, its pattern in device-choice.ts, a ComputeDevice, a line in openDevice.
 
-import type { Device } from '../protocol.ts'
 import type { Ort, Pointer } from './api.ts'
 import { CpuDevice } from './cpu-device.ts'
 import { CudaDevice } from './cuda-device.ts'
 import { WebGpuDevice } from './webgpu-device.ts'
-
-export interface DeviceChoice {
-  kind: Device
-  /** which of several, from 0 on */
-  index: number
-}
+import type { DeviceChoice } from './device-choice.ts'
 
 export interface ComputeDevice {
   readonly choice: DeviceChoice
@@ -49,19 +43,6 @@ export interface RowCopy {
   rows: number
   rowBytes: number
   strideBytes: number
-}
-
-export const PROCESSOR: DeviceChoice = { kind: 'cpu', index: 0 }
-
-/** @returns undefined where the text names no device */
-export function parseDevice(text: string): DeviceChoice | undefined {
-  const [, kind, index = '0'] = /^(cpu|webgpu|cuda(?=$|:))(?::(\d{1,2}))?$/.exec(text) ?? []
-  if (kind === undefined || (kind !== 'cuda' && text !== kind)) return undefined
-  return { kind: kind as Device, index: Number(index) }
-}
-
-export function formatDevice({ kind, index }: DeviceChoice): string {
-  return kind === 'cuda' ? `cuda:${index}` : kind
 }
 
 /** @throws OrtError saying what is missing */

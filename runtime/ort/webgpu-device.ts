@@ -7,7 +7,8 @@
 
 import { OrtError } from './api.ts'
 import type { Ort, Pointer } from './api.ts'
-import type { ComputeDevice, DeviceChoice, DeviceMemory } from './device.ts'
+import type { ComputeDevice, DeviceMemory } from './device.ts'
+import type { DeviceChoice } from './device-choice.ts'
 import { requireProvider } from './providers.ts'
 
 export class WebGpuDevice implements ComputeDevice {

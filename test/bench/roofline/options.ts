@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import type { Architecture, Precision } from '../../../models/manifest.ts'
-import { parseDevice } from '../../../runtime/ort/device.ts'
-import type { DeviceChoice } from '../../../runtime/ort/device.ts'
+import { parseDevice } from '../../../runtime/ort/device-choice.ts'
+import type { DeviceChoice } from '../../../runtime/ort/device-choice.ts'
 import { readCount, readNames } from '../arguments.ts'
 
 export interface GpuOptions {

@@ -13,7 +13,7 @@ import type {
   EngineSettings,
   HostMessage,
 } from '../../../runtime/engine/messages.ts'
-import { PROCESSOR } from '../../../runtime/ort/device.ts'
+import { PROCESSOR } from '../../../runtime/ort/device-choice.ts'
 import type { GenerateRequest, LoadEvent, RuntimeFailure } from '../../../runtime/protocol.ts'
 
 const ENTRY = fileURLToPath(new URL('../../../runtime/engine/main.ts', import.meta.url))

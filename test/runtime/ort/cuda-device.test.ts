@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 
 import { loadOrt } from '../../../runtime/ort/api.ts'
 import { CudaDevice } from '../../../runtime/ort/cuda-device.ts'
-import { formatDevice, parseDevice } from '../../../runtime/ort/device.ts'
+import { formatDevice, parseDevice } from '../../../runtime/ort/device-choice.ts'
 import type { ComputeDevice } from '../../../runtime/ort/device.ts'
 import { OutOfMemory } from '../../../runtime/ort/memory.ts'
 import { FAKE_TOTAL_BYTES, makeCudart } from '../../support/fake-cudart.ts'
