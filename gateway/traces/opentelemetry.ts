@@ -186,7 +186,9 @@ class OpenTelemetryRequest implements RequestTrace {
         'headrace.overhead_ms': record.overheadMs,
       }),
     })
-    if (record.errorCode !== null) fail(this.#span, record.errorCode)
+    if (record.outcome === 'failed') fail(this.#span, record.errorCode ?? 'unknown')
+    // What was refused is the client's matter: a server's span has a status of its own where the server failed.
+    else if (record.errorCode !== null) this.#span.setAttribute('error.type', record.errorCode)
     else if (record.outcome === 'cancelled') this.#span.setAttribute('error.type', 'cancelled')
     this.#span.end(endedMs)
   }

@@ -164,6 +164,19 @@ test('what an engine of ours does is told in parts', async (t) => {
   }
 })
 
+test('what a client did wrong is no error of the server', async (t) => {
+  const { collector, traces } = await openTraced(t)
+  const { post } = await startGateway(t, { deps: { traces } })
+  const response = await post('/v1/chat/completions', { ...CHAT, model: 'nobody' })
+  assert.equal(response.status, 404)
+  await response.text()
+  await traces.close()
+  const [root] = collector.spans
+  assert.equal(root?.attributes['error.type'], 'model_not_found')
+  // Conventions for HTTP: a server's span with a status below 500 has none of its own.
+  assert.equal(root.status.code, 0)
+})
+
 test('a share of nothing traces only what its client traces', async (t) => {
   const { collector, traces } = await openTraced(t, 0)
   const { post } = await startGateway(t, { deps: { traces } })
