@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { isAway } from './away.ts'
 import { EmbeddedPostgres } from './embedded.ts'
-import { migrate } from './migrate.ts'
+import { migrate, MigrationError } from './migrate.ts'
 import { createPool } from './pool.ts'
 import type { Connection, Pool } from './pool.ts'
 import type { Logger } from '../logger.ts'
@@ -30,8 +30,7 @@ const RETRY_MS = 500
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { databaseUrl, dataDir, logger } = options
   if (databaseUrl !== null) {
-    await untilReachable(databaseUrl, options)
-    return openPool({ connectionString: databaseUrl }, logger)
+    return openWhenReachable(databaseUrl, options)
   }
   await using started = new AsyncDisposableStack()
   const embedded = await EmbeddedPostgres.start({ dataDir, logger })
@@ -54,30 +53,26 @@ export async function openPool(connection: Connection, logger: Logger): Promise<
   return { pool, [Symbol.asyncDispose]: () => pool.end() }
 }
 
-async function untilReachable(
+/** It may go away while the tables are brought up to date too: that is one transaction, which can be tried again. */
+async function openWhenReachable(
   databaseUrl: string,
   { logger, signal }: DatabaseOptions,
-): Promise<void> {
+): Promise<Database> {
   const deadline = performance.now() + PATIENCE_MS
-  const pool = createPool({ connectionString: databaseUrl }, logger)
-  try {
-    for (;;) {
-      try {
-        await pool.query('SELECT 1')
-        return
-      } catch (error) {
-        const reason = reasonOf(error)
-        if (performance.now() > deadline || !isAway(error)) {
-          throw new Error(`PostgreSQL at ${mask(databaseUrl)} can't be used: ${reason}.`, {
-            cause: error,
-          })
-        }
-        logger.warn({ reason }, 'waiting for PostgreSQL')
-        await sleep(RETRY_MS, undefined, { signal })
+  for (;;) {
+    try {
+      return await openPool({ connectionString: databaseUrl }, logger)
+    } catch (error) {
+      if (error instanceof MigrationError) throw error
+      const reason = reasonOf(error)
+      if (performance.now() > deadline || !isAway(error)) {
+        throw new Error(`PostgreSQL at ${mask(databaseUrl)} can't be used: ${reason}.`, {
+          cause: error,
+        })
       }
+      logger.warn({ reason }, 'waiting for PostgreSQL')
+      await sleep(RETRY_MS, undefined, { signal })
     }
-  } finally {
-    await pool.end()
   }
 }
 
