@@ -9,7 +9,14 @@ import { test } from 'node:test'
 
 import { ALERTMANAGER_IS_ABSENT, PROMETHEUS_IS_ABSENT, run } from '../support/promtool.ts'
 import { ROOT } from '../support/process.ts'
-import { PROMETHEUS, readRules, readRuleTests, ruleTestFiles } from '../support/watching.ts'
+import {
+  panelsOf,
+  PROMETHEUS,
+  readBoards,
+  readRules,
+  readRuleTests,
+  ruleTestFiles,
+} from '../support/watching.ts'
 
 const alerts = readRules().filter(({ alert }) => alert !== undefined)
 
@@ -88,4 +95,17 @@ test('each alert says what it is about, how urgent it is, and where its section 
   for (const section of runbooks.split(/^## /m).slice(1)) {
     for (const part of ['**Means**', '**Look**', '**']) assert.ok(section.includes(part), section)
   }
+})
+
+test('each panel that a runbook sends somebody to is on a dashboard', () => {
+  const titles = new Set(panelsOf(readBoards()).map(({ title }) => title))
+  const runbooks = readFileSync(join(ROOT, 'docs/runbooks.md'), 'utf8')
+  const named = [...runbooks.matchAll(/(?<![\w`])_([A-Z][^_]+)_(?![\w`])/g)].map(([, name]) =>
+    name!.replaceAll(/\s+/g, ' '),
+  )
+  assert.ok(named.length > 5)
+  assert.deepEqual(
+    named.filter((name) => !titles.has(name)),
+    [],
+  )
 })
