@@ -46,11 +46,6 @@ export class Router {
     options: RouteOptions,
   ): AsyncGenerator<RoutedEvent> {
     const course = this.#course(route, options)
-    // Of a version that was deployed it has to be known that it did not answer when it was its turn.
-    if (course.passedOver && route.deployment !== undefined) {
-      const { version, upstream } = course.passedOver
-      options.onAttempt({ version, upstream, ms: 0, error: BREAKER_OPEN, detail: null })
-    }
     for (;;) {
       const target = await course.next()
       const attempt = this.#attempt(target, options, question.isStreamed)
@@ -115,8 +110,15 @@ export class Router {
     }
   }
 
-  #course(route: Route, { stickyKey, signal }: RouteOptions): Course {
-    return new Course(route, { healths: this.healths, stickyKey, signal, random: this.#random })
+  #course(route: Route, { stickyKey, signal, onAttempt }: RouteOptions): Course {
+    const random = this.#random
+    const course = new Course(route, { healths: this.healths, stickyKey, signal, random })
+    // Of a version that was deployed it has to be known that it did not answer when it was its turn.
+    if (course.passedOver && route.deployment !== undefined) {
+      const { version, upstream } = course.passedOver
+      onAttempt({ version, upstream, ms: 0, error: BREAKER_OPEN, detail: null })
+    }
+    return course
   }
 
   #attempt(target: Target, options: RouteOptions, isStreamed: boolean): Attempting {
