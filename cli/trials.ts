@@ -125,7 +125,11 @@ function statusText(status: CanaryStatus): string {
     status.state === 'ended'
       ? `${version} was on trial for ${model} and ended${status.ended === null ? '' : ` with deployment ${status.ended}`}.`
       : `${version} is on trial for ${model} with ${percent(share)} of the traffic.`
-  const lines = [where, `It answered ${ofCanary} exchanges, the live version ${ofLive}.`]
+  const which = status.state === 'ended' ? 'its last' : 'that'
+  const lines = [
+    where,
+    `With ${which} share it answered ${ofCanary} exchanges, the live version ${ofLive}.`,
+  ]
   if (guards.length > 0) {
     const rows = guards.map((guard) => [
       guard.guard,

@@ -14,7 +14,7 @@ import { listLiveDeployments } from '../db/deployments.ts'
 import { readOnly } from '../db/read-only.ts'
 import { GatewayError } from '../errors.ts'
 import { readFigures } from './figures.ts'
-import { judge } from './guards.ts'
+import { atNextStep, judge } from './guards.ts'
 import { nextStepOf } from './next-step.ts'
 import { trialOf } from './trial.ts'
 import { wordsOf } from './verdict-words.ts'
@@ -132,11 +132,13 @@ export class CanaryController {
     const { pool, now = () => new Date() } = this.#options
     const trial = trialOf(await listLiveDeployments(pool, model))
     if (!trial) return
-    const before = await findCanaryVerdict(pool, model, trial.began.number)
+    const last = await findCanaryVerdict(pool, model, trial.began.number)
+    const isSameStep = last?.step === trial.step.number
+    const before = isSameStep ? last.guards : atNextStep(last?.guards ?? [])
     const figures = await readOnly(pool, (db) => readFigures(db, trial))
     const samples = { canary: figures.canary.errors.of, live: figures.live.errors.of }
     const decide = (isDecisive: boolean) => {
-      const guards = judge(trial.canary.guards, figures, before?.guards ?? [], isDecisive)
+      const guards = judge(trial.canary.guards, figures, before, isDecisive)
       return { guards, next: nextStepOf(trial, samples, guards, now()) }
     }
     const first = decide(false)
@@ -180,7 +182,7 @@ export class CanaryController {
         }
         case 'step':
         case 'promote': {
-          const reason = `${canary.version} kept to its guards at ${Math.round(canary.share * 1000) / 10} % for ${canary.bakeSeconds} s; ${sample} exchanges so far.`
+          const reason = `${canary.version} kept to its guards at ${Math.round(canary.share * 1000) / 10} % for ${canary.bakeSeconds} s; ${sample} exchanges.`
           return await switchboard.deploy(model, { action: next.action }, { ...asked, reason })
         }
       }

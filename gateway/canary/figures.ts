@@ -9,7 +9,7 @@ import type { Queryable } from '../db/pool.ts'
 type Side = Awaited<ReturnType<typeof readCanaryFigures>>[number]
 
 export async function readFigures(db: Queryable, trial: Trial): Promise<Figures> {
-  const { model, canary, live, began } = trial
+  const { model, canary, live, began, step } = trial
   const { timeToFirstToken = 1, total = 1 } = canary.guards
   const sides = await readCanaryFigures(db, {
     model,
@@ -17,6 +17,7 @@ export async function readFigures(db: Queryable, trial: Trial): Promise<Figures>
     live,
     since: began.at,
     deployment: began.id,
+    step: step.id,
     faults: FAULTS_OF_VERSION,
     factors: { timeToFirstToken, total },
   })

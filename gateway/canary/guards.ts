@@ -83,6 +83,16 @@ interface Reading {
 }
 
 /**
+ * The canary has another share: samples begin anew, except ratings, which are those of all of the trial. Looks are counted
+ * on, and what was breached stays so.
+ */
+export function atNextStep(verdicts: readonly GuardVerdict[]): GuardVerdict[] {
+  return verdicts.map((verdict) =>
+    verdict.guard === 'feedback' ? verdict : { ...verdict, lookedAt: 0 },
+  )
+}
+
+/**
  * @param before verdicts of the last time
  * @param isDecisive the canary is about to get more: whoever has seen more than at the last look looks again
  * @returns one for each guard that the deployment names
@@ -115,12 +125,15 @@ function judgeOne(
   figures: Figures,
   last: GuardVerdict | undefined,
 ): GuardVerdict {
+  // An alarm was raised, and its figures are what is to be told of it.
+  if (last?.isBreached) return last
   const { test, ...now } = READINGS[guard](figures, limit)
   const lookedAt = last?.lookedAt ?? 0
   const looks = last?.looks ?? 0
   if (now.canarySample < due || now.liveSample < firstSize) {
-    const { pValue = null, alpha = null, isBreached = false } = last ?? {}
-    return { guard, limit, ...now, looks, lookedAt, pValue, alpha, nextLookAt: due, isBreached }
+    const { pValue = null, alpha = null } = last ?? {}
+    const unseen = { looks, lookedAt, pValue, alpha, nextLookAt: due, isBreached: false }
+    return { guard, limit, ...now, ...unseen }
   }
   const alpha = alphaOf(looks + 1)
   const pValue = test(alpha)

@@ -28,6 +28,8 @@ export async function canaryStatusOf(
     return verdict && { trial: null, verdict }
   }
   const verdict = await findCanaryVerdict(db, model, trial.began.number)
-  const samples = { canary: verdict?.canarySample ?? 0, live: verdict?.liveSample ?? 0 }
+  // Of a look at another share the sample is no longer what counts.
+  const looked = verdict?.step === trial.step.number ? verdict : null
+  const samples = { canary: looked?.canarySample ?? 0, live: looked?.liveSample ?? 0 }
   return { trial, verdict, next: nextStepOf(trial, samples, verdict?.guards ?? null, now) }
 }

@@ -31,17 +31,14 @@ export function trialOf(entries: readonly Entry[]): Trial | null {
   for (const entry of entries.toReversed()) {
     if (entry.state.canary?.version !== canary.version) break
     began = entry
-    if (isSince(step, entry) && entry.state.canary.share === canary.share) step = entry
+    // Shares only grow: nothing with another one came between.
+    if (entry.state.canary.share === canary.share) step = entry
     // Begun anew, whatever it was before.
     if (entry.action === 'canary' || entry.action === 'rollback') break
   }
   const live = targets.map(({ version }) => version)
   return { model: now.model, canary, live, began, step, now }
 }
-
-/** Nothing with another share came between. */
-const isSince = (step: Entry, entry: Entry) =>
-  step.state.canary?.share === entry.state.canary?.share
 
 /** When the present share has been there for as long as it has to. */
 export function bakedAt({ canary, step }: Trial): Date {

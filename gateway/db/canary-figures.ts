@@ -1,5 +1,9 @@
 // What a canary and the live version have answered side by side, added up from the exchange log.
 //
+// Counts and times are those since the canary has had its present share: as long as that stays the same, both see the
+// same hours. Over steps of different shares they would not (see docs/canaries.md). Ratings are those of all of the trial:
+// they are few, and come when the step is over in which the answer was given.
+//
 // An exchange counts for a version that answered it, or that failed at it: one that another version then answered is in
 // `attempts`. What was refused, what came from the cache and what a pinned version answered (it has no deployment)
 // counts for nobody.
@@ -17,9 +21,10 @@ export interface CanaryQuestion {
   canary: string
   /** versions that it is compared with */
   live: readonly string[]
-  /** when the canary began, and the id of the deployment that began it */
+  /** when the canary began, and the ids of the deployments that began it and its present share */
   since: Date
   deployment: number
+  step: number
   /** error codes that speak against the version */
   faults: readonly string[]
   /** times above the factor of live's 95th percentile are counted */
@@ -46,10 +51,10 @@ interface Side {
 /** @returns for each side that has any exchanges */
 export async function readCanaryFigures(
   db: Queryable,
-  { model, canary, live, since, deployment, faults, factors }: CanaryQuestion,
+  { model, canary, live, since, deployment, step, faults, factors }: CanaryQuestion,
 ): Promise<Side[]> {
   const { rows } = await db.query<Side>(FIGURES, [
-    lowestIdAt(since.getTime()),
+    lowestIdAt(since.getTime() - CLOCKS_APART_MS),
     model,
     deployment,
     canary,
@@ -57,23 +62,32 @@ export async function readCanaryFigures(
     faults,
     factors.timeToFirstToken,
     factors.total,
+    step,
   ])
   return rows
 }
+
+/**
+ * An exchange's id has the time of the gateway that answered, the entry that of the one that wrote it. Deployments say which
+ * exchanges are meant; ids, which are in the order of time, that those before need not be read.
+ */
+const CLOCKS_APART_MS = 600_000
 
 const P95 = (of: string) => `percentile_disc(0.95) WITHIN GROUP (ORDER BY ${of})`
 
 const FIGURES = `
   WITH seen AS MATERIALIZED (
-    SELECT e.id, is_canary, by_side, failed, outcome,
+    SELECT e.id, is_canary, by_side, failed, outcome, in_step,
       is_declined IS TRUE OR coalesce(finish_reasons && '{content_filter}'::text[], false) AS declined,
-      CASE WHEN by_side AND NOT failed AND attempts IS NULL THEN
+      CASE WHEN in_step AND by_side AND NOT failed AND attempts IS NULL THEN
         coalesce(time_to_first_token_ms, CASE outcome WHEN 'cancelled' THEN total_ms END)
       END AS first_ms,
-      CASE WHEN by_side AND NOT failed AND attempts IS NULL THEN total_ms END AS total_ms
+      CASE WHEN in_step AND by_side AND NOT failed AND attempts IS NULL THEN total_ms END AS total_ms
     FROM exchanges e
     CROSS JOIN LATERAL (VALUES (true, ARRAY[$4::text]), (false, $5::text[])) AS side (is_canary, versions)
-    CROSS JOIN LATERAL (SELECT coalesce(version = ANY(versions), false) AS by_side) AS asked
+    CROSS JOIN LATERAL (
+      SELECT coalesce(version = ANY(versions), false) AS by_side, e.deployment >= $9 AS in_step
+    ) AS asked
     CROSS JOIN LATERAL (
       SELECT by_side AND outcome = 'failed' AND coalesce(error_code = ANY($6::text[]), false)
         OR attempts IS NOT NULL AND EXISTS (
@@ -95,11 +109,11 @@ const FIGURES = `
     SELECT is_canary, count(*) AS rated, sum(rating) AS ratings, sum(rating * rating) AS squares
     FROM rated GROUP BY is_canary
   )
-  SELECT seen.is_canary AS "isCanary", count(*)::float8 AS seen,
-    (count(*) FILTER (WHERE failed))::float8 AS failed,
-    (count(*) FILTER (WHERE NOT failed AND outcome = 'completed'))::float8 AS completed,
+  SELECT seen.is_canary AS "isCanary", (count(*) FILTER (WHERE in_step))::float8 AS seen,
+    (count(*) FILTER (WHERE in_step AND failed))::float8 AS failed,
+    (count(*) FILTER (WHERE in_step AND NOT failed AND outcome = 'completed'))::float8 AS completed,
     (count(*) FILTER (
-      WHERE NOT failed AND outcome = 'completed' AND declined
+      WHERE in_step AND NOT failed AND outcome = 'completed' AND declined
     ))::float8 AS declined,
     count(seen.first_ms)::float8 AS "firstCount", ${P95('seen.first_ms')} AS "firstP95",
     (count(*) FILTER (WHERE seen.first_ms > slow.first_ms * $7::float8))::float8 AS "firstAbove",

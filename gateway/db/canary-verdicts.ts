@@ -13,6 +13,7 @@ export interface CanaryVerdict {
   /** number of the entry that the present share began with */
   step: number
   guards: GuardVerdict[]
+  /** exchanges since then */
   canarySample: number
   liveSample: number
   judgedAt: Date

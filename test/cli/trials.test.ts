@@ -28,7 +28,7 @@ test('a canary and a shadow are told of on the command line', async (t) => {
   await canaries.look()
   const status = await run('canary', 'status', 'guide')
   assert.match(status, /^guide@2 is on trial for guide with 5% of the traffic\.\n/)
-  assert.match(status, /It answered 55 exchanges, the live version 60\./)
+  assert.match(status, /With that share it answered 55 exchanges, the live version 60\./)
   assert.match(status, /error_rate +0 +0 +1 +1 +0\.005 +kept/)
   assert.match(status, /Next: 25% of the traffic\. Before that: time \d+ of 600\.$/)
 

@@ -49,7 +49,9 @@ export const CanaryStatusBody = Type.Object({
   began: Type.Integer({ description: 'Number of the deployment that it began with.' }),
   ended: nullable('integer', 'Number of the deployment that ended it.'),
   judged_at: Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' }),
-  canary_sample: Type.Number({ description: 'Exchanges that it answered, or failed at.' }),
+  canary_sample: Type.Number({
+    description: 'Exchanges that it answered, or failed at, since it has its present share.',
+  }),
   live_sample: Type.Number(),
   guards: Type.Array(GuardBody),
   next: Type.Object({

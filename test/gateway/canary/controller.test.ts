@@ -5,7 +5,11 @@ import type { TestContext } from 'node:test'
 import { canaryStatusOf } from '../../../gateway/canary/status.ts'
 import { readFigures } from '../../../gateway/canary/figures.ts'
 import { trialOf } from '../../../gateway/canary/trial.ts'
-import { listDeployments, listLiveDeployments } from '../../../gateway/db/deployments.ts'
+import {
+  findLiveDeployment,
+  listDeployments,
+  listLiveDeployments,
+} from '../../../gateway/db/deployments.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { insertTrialRows, startTrials, TESTER, times } from '../../support/trials.ts'
 import type { Guards } from '../../../gateway/deployments/state.ts'
@@ -26,7 +30,11 @@ async function startCanary(t: TestContext, guards: Guards) {
     const { rows } = await listDeployments(pool, 'guide', { before: null, limit: 20 })
     return rows.map(({ action, state }) => [action, state.canary?.share ?? null])
   }
-  const insert = (rows: Partial<TrialRow>[]) => insertTrialRows(pool, 'guide', began.id, rows)
+  /** As what is live now led them. */
+  const insert = async (rows: Partial<TrialRow>[]) => {
+    const live = await findLiveDeployment(pool, 'guide')
+    await insertTrialRows(pool, 'guide', live!.id, rows)
+  }
   const figures = async () => {
     const trial = trialOf(await listLiveDeployments(pool, 'guide'))
     assert.ok(trial)
@@ -204,9 +212,13 @@ test('a good canary walks its steps, each after its time, up to the last', async
       { what: 'live_sample', have: 0, need: 50 },
     ],
   })
-  await insert([...spread(LIVE, 400), ...spread(CANARY, 60)])
-  // The controller's clock stays ahead of the ledger's: each step is over as soon as it has begun.
-  for (let step = 0; step < 3; step++) await controller.look()
+  // The controller's clock stays ahead of the ledger's: each step is over as soon as both have their sample.
+  for (let step = 0; step < 3; step++) {
+    await insert([...spread(LIVE, 400), ...spread(CANARY, 60)])
+    await controller.look()
+    await controller.look()
+    assert.equal((await history()).length, 3 + step, 'each step has a sample of its own')
+  }
   assert.deepEqual((await history()).slice(0, 4), [
     ['promote', null],
     ['step', 0.5],
@@ -215,7 +227,7 @@ test('a good canary walks its steps, each after its time, up to the last', async
   ])
   const [entry] = (await listLiveDeployments(pool, 'guide')).toReversed()
   assert.deepEqual(entry?.state.targets, [{ version: CANARY, weight: 1 }])
-  assert.match(entry.reason!, /kept to its guards at 50 % for 60 s; 60 exchanges so far/)
+  assert.match(entry.reason!, /kept to its guards at 50 % for 60 s; 60 exchanges\./)
   const { rows } = await pool.query<{ ended: number }>('SELECT ended FROM canary_verdicts')
   assert.deepEqual(rows, [{ ended: entry.number }])
 })
