@@ -71,9 +71,15 @@ export class LiveDeployments {
     return this.#attempts
   }
 
-  /** Its requests have to wait: what answered it makes room for what will. */
+  /**
+   * Its requests have to wait: what answered it makes room for what will. Nobody waits for a switch that was begun upon
+   * something else than what is live: a rollback has overtaken it, and it will be refused.
+   */
   isHeld(model: string): boolean {
-    return this.#attempts.some(({ draft, holds }) => holds && draft.model === model)
+    const live = this.#live.get(model)?.number ?? null
+    return this.#attempts.some(
+      ({ draft, holds }) => holds && draft.model === model && draft.basedOn === live,
+    )
   }
 
   /** @returns whether it is held no longer */

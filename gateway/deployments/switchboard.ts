@@ -9,7 +9,7 @@
 // Knows: the steps and their order. Does not know: HTTP, how requests find their way.
 
 import { findDeployment, findLiveDeployment, listLiveDeployments } from '../db/deployments.ts'
-import { renewAttempt } from '../db/deployment-attempts.ts'
+import { listAttempts, renewAttempt } from '../db/deployment-attempts.ts'
 import { GatewayError } from '../errors.ts'
 import { lastGood } from './last-good.ts'
 import { conflict } from './ledger.ts'
@@ -102,15 +102,46 @@ export class Switchboard {
           "'to' takes the number of any deployment.",
       )
     }
-    if (to !== null && sameState(restored.state, live.state)) return live
+    const { state, missing } = await this.#whatIsThere(restored)
+    if (to !== null && sameState(state, live.state)) {
+      // An entry, though it changes nothing, is what refuses a deployment that is under way.
+      const attempts = await listAttempts(pool, model)
+      if (attempts.length === 0) return live
+    }
     const from = versionsOf(live.state).join(', ')
+    const why = asked.reason ?? `Back from ${from} to number ${restored.number}.`
     return this.#switch(live, asked, {
       ...draftOf(model, live, asked),
       action: 'rollback',
-      state: restored.state,
+      state,
       restores: restored.number,
-      reason: asked.reason ?? `Back from ${from} to number ${restored.number}.`,
+      reason:
+        missing.length === 0 ? why : `${why} Without ${missing.join(', ')}: not there any more.`,
     })
+  }
+
+  /**
+   * Of a state to go back to: who is to answer has to be there, but nobody stays with what is bad for want of a fallback or
+   * a shadow.
+   * @throws GatewayError where somebody isn't
+   */
+  async #whatIsThere({ model, number, state }: Deployment) {
+    const { versions } = this.#options
+    const missing: string[] = []
+    for (const id of versionsOf(state)) if (!(await versions.find(id))) missing.push(id)
+    const answering = versionsOf({ ...state, shadow: null, fallbacks: [] })
+    const gone = answering.find((id) => missing.includes(id))
+    if (gone !== undefined) {
+      throw new GatewayError(
+        'version_not_found',
+        `Number ${number} of '${model}' needs '${gone}', which is not there any more, or may not answer. Nothing was ` +
+          "changed; 'to' takes the number of any other deployment.",
+        { param: 'to' },
+      )
+    }
+    const shadow = state.shadow && missing.includes(state.shadow.version) ? null : state.shadow
+    const fallbacks = state.fallbacks.filter((id) => !missing.includes(id))
+    return { state: { ...state, shadow, fallbacks }, missing }
   }
 
   async #switch(
