@@ -52,8 +52,9 @@ export class Loading {
   ): Promise<string | null> {
     const { runtime, reach, live, logger } = this.#options
     if (!runtime) return null
-    const ended = replaces ? await this.#makeRoom(model, state) : []
+    const ended: string[] = []
     try {
+      if (replaces) await this.#makeRoom(model, state, ended)
       for (const { id } of needed) await runtime.load(id)
       reach('after-load')
       return null
@@ -67,10 +68,10 @@ export class Loading {
     }
   }
 
-  /** Has requests wait, and ends what only they wanted. @returns what was ended */
-  async #makeRoom(model: string, state: TrafficState): Promise<string[]> {
+  /** Has requests wait, and ends what only they wanted. @param ended gets what is not there any more, or may not be */
+  async #makeRoom(model: string, state: TrafficState, ended: string[]): Promise<void> {
     const { runtime, live, reach } = this.#options
-    if (!runtime) return []
+    if (!runtime) return
     await sleep(CONVERGED_MS)
     reach('after-hold')
     const others = live.list().filter((entry) => entry.model !== model)
@@ -81,10 +82,10 @@ export class Loading {
     )
     for (const version of old) {
       await this.#whenIdle(version)
+      ended.push(version)
       await runtime.unload(version)
     }
     reach('after-unload')
-    return old
   }
 
   async #whenIdle(version: string): Promise<void> {
@@ -123,11 +124,12 @@ export class Loading {
     for (const { id } of needed) void this.#options.runtime?.load(id).catch(() => {})
   }
 
-  /** An engine that can't be started is not kept; another state may want the version. */
+  /** An engine that can't be started is not kept; another state may want the version, or somebody may go back to it. */
   async drop(state: TrafficState): Promise<void> {
     const { runtime, residency } = this.#options
+    const wanted = new Set(residency.wantedVersions().map(({ version }) => version))
     for (const version of neededVersions(state)) {
-      if (!residency.isWanted(version)) await runtime?.unload(version).catch(() => {})
+      if (!wanted.has(version)) await runtime?.unload(version).catch(() => {})
     }
   }
 }

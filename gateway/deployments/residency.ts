@@ -39,6 +39,8 @@ export class Residency {
   #kept: WantedVersion[] = []
   /** displacements that were seen to their end, so that who is loaded again by a pinned request may stay */
   readonly #done = new Map<string, number>()
+  /** those that could not be unloaded, which was told once */
+  readonly #refused = new Set<string>()
 
   constructor(options: ResidencyOptions) {
     this.#options = options
@@ -84,8 +86,17 @@ export class Residency {
       // A switch is in the tables before it loads anything: what it wants stays.
       await live.refresh()
       if (this.isWanted(version)) continue
+      try {
+        await runtime.unload(version)
+      } catch (error) {
+        if (this.#refused.has(version)) continue
+        this.#refused.add(version)
+        const reason = error instanceof Error ? error.message : String(error)
+        logger.warn({ version, reason }, `${version} could not be unloaded; it is tried again`)
+        continue
+      }
+      this.#refused.delete(version)
       this.#done.set(version, by)
-      await runtime.unload(version)
       reach('after-drain')
       logger.info({ version }, `${version} is unloaded: nothing that is live wants it any more`)
     }
