@@ -107,12 +107,21 @@ export async function insertDeployment(
   return fromRow(rows[0]!)
 }
 
-/** The newest id; 0 where there is no entry. A look at one end of an index. */
-export async function readNewestDeployment(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ id: number }>(
-    'SELECT coalesce(max(id), 0)::float8 AS id FROM deployments',
+/**
+ * The newest id, 0 where there is no entry, and whether one that was seen before is there still. Two looks at an index.
+ * @param known 0: none
+ */
+export async function readNewestDeployment(
+  db: Queryable,
+  known: number,
+): Promise<{ newest: number; hasKnown: boolean }> {
+  const { rows } = await db.query<{ newest: number; hasKnown: boolean }>(
+    `SELECT coalesce(max(id), 0)::float8 AS newest,
+       $1 = 0 OR EXISTS (SELECT FROM deployments WHERE id = $1) AS "hasKnown"
+     FROM deployments`,
+    [known],
   )
-  return rows[0]?.id ?? 0
+  return rows[0]!
 }
 
 /** What became live after an entry, in order. @param after 0: what is live of every model, and nothing before it */

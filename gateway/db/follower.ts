@@ -47,7 +47,7 @@ export class Follower {
       this.#isAskedAgain = true
       return this.#reading
     }
-    this.#reading = this.#readUntilQuiet().finally(() => (this.#reading = null))
+    this.#reading = this.#readUntilQuiet()
     return this.#reading
   }
 
@@ -59,9 +59,14 @@ export class Follower {
   }
 
   async #readUntilQuiet(): Promise<void> {
-    do {
-      this.#isAskedAgain = false
-      this.#isReachable = await this.#options.read()
-    } while (this.#isAskedAgain)
+    try {
+      do {
+        this.#isAskedAgain = false
+        this.#isReachable = await this.#options.read()
+      } while (this.#isAskedAgain)
+    } finally {
+      // In the turn in which nobody has asked again: whoever asks a moment later starts another look.
+      this.#reading = null
+    }
   }
 }

@@ -1,7 +1,8 @@
 // What is live of every model, and which models' requests wait for a switch: known to every replica, in memory.
 //
 // PostgreSQL calls when an entry is written, and is asked once a second besides: calls get lost. While it is away what
-// was known goes on. Ids of entries are in the order of commits, so that what came after the last one is all that is new.
+// was known goes on. Ids of entries are in the order of commits, so that what came after the last one is all that is new;
+// unless that one has gone, as where a standby takes over that had not followed to the end: then everything is.
 //
 // Knows: the ledger's tables. Does not know: what is made of a state, how an entry comes to be.
 
@@ -22,6 +23,7 @@ export interface LiveDeploymentsOptions {
   pool: Pool
   logger: Logger
   pollMs?: number
+  heldUnseenMs?: number
 }
 
 export class LiveDeployments {
@@ -51,11 +53,6 @@ export class LiveDeployments {
     const live = new LiveDeployments(options)
     await live.#follower.start()
     return live
-  }
-
-  /** false: PostgreSQL has not been read yet, so that a model without an entry may have one */
-  get hasRead(): boolean {
-    return this.#hasRead
   }
 
   find(model: string): Deployment | null {
@@ -111,15 +108,15 @@ export class LiveDeployments {
 
   /** @returns whether the tables could be read */
   async #read(): Promise<boolean> {
-    const { pool, logger } = this.#options
+    const { pool, logger, heldUnseenMs = HELD_UNSEEN_MS } = this.#options
     try {
       // Before the entries: an attempt that has gone by then has its entry.
       const attempts = await listAttempts(pool, null)
-      const newest = await readNewestDeployment(pool)
+      const { newest, hasKnown } = await readNewestDeployment(pool, this.#newest)
       if (newest !== this.#newest) {
-        for (const entry of await listLiveSince(pool, this.#newest)) {
-          this.#live.set(entry.model, entry)
-        }
+        const entries = await listLiveSince(pool, hasKnown ? this.#newest : 0)
+        if (!hasKnown) this.#live.clear()
+        for (const entry of entries) this.#live.set(entry.model, entry)
         this.#newest = newest
       }
       this.#attempts = attempts
@@ -137,7 +134,10 @@ export class LiveDeployments {
         logger.warn({ reason }, "the ledger of deployments can't be read; what was live goes on")
       }
       this.#isReachable = false
-      if (performance.now() - this.#readMs > HELD_UNSEEN_MS) this.#attempts = []
+      if (performance.now() - this.#readMs > heldUnseenMs) {
+        this.#attempts = []
+        this.#wake()
+      }
       return false
     }
   }
