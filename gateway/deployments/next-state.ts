@@ -13,7 +13,12 @@ export type Request =
       fallbacks?: string[]
       sticky?: TrafficState['sticky']
     }
-  | { action: 'weights'; targets: WeightedVersion[]; fallbacks?: string[] }
+  | {
+      action: 'weights'
+      targets: WeightedVersion[]
+      fallbacks?: string[]
+      sticky?: TrafficState['sticky']
+    }
   | {
       action: 'canary'
       version: string
@@ -48,20 +53,9 @@ export function nextState(live: TrafficState | null, request: Request): TrafficS
   const before = live ?? EMPTY
   switch (request.action) {
     case 'deploy':
-      return {
-        ...before,
-        targets: [{ version: request.version, weight: 1 }],
-        canary: null,
-        fallbacks: request.fallbacks ?? before.fallbacks,
-        sticky: request.sticky ?? before.sticky,
-      }
+      return shared(before, { ...request, targets: [{ version: request.version, weight: 1 }] })
     case 'weights':
-      return {
-        ...before,
-        targets: request.targets,
-        canary: null,
-        fallbacks: request.fallbacks ?? before.fallbacks,
-      }
+      return shared(before, request)
     case 'canary': {
       requireLive(live, 'a canary')
       if (live.targets.some(({ version }) => version === request.version)) {
@@ -84,12 +78,42 @@ export function nextState(live: TrafficState | null, request: Request): TrafficS
     case 'shadow': {
       requireLive(live, 'a shadow')
       const { version, share = 1 } = request
+      if (version !== null && isAlone(version, live.targets) && live.canary === null) {
+        throw invalid(`'${version}' answers everything already; a shadow is another version.`)
+      }
       return { ...before, shadow: version === null ? null : { version, share } }
     }
   }
 }
 
-/** Where nothing is said: 5, 25, 50, 100 %; where a share is said, the usual ones after it. */
+interface Sharing {
+  targets: WeightedVersion[]
+  fallbacks?: string[]
+  sticky?: TrafficState['sticky']
+}
+
+/** All of the traffic goes to these; what is on trial ends, and so does a shadow that gets everything. */
+function shared(before: TrafficState, { targets, ...said }: Sharing): TrafficState {
+  const { fallbacks = before.fallbacks, sticky = before.sticky } = said
+  requireOnce(
+    targets.map(({ version }) => version),
+    'targets',
+  )
+  requireOnce(fallbacks, 'fallbacks')
+  const { shadow } = before
+  const isOver = shadow !== null && isAlone(shadow.version, targets)
+  return { targets, canary: null, shadow: isOver ? null : shadow, fallbacks, sticky }
+}
+
+const isAlone = (version: string, targets: readonly WeightedVersion[]) =>
+  targets.every((target) => target.version === version)
+
+function requireOnce(versions: readonly string[], param: string): void {
+  const twice = versions.find((version, index) => versions.indexOf(version) !== index)
+  if (twice !== undefined) throw invalid(`'${param}' names '${twice}' twice.`, param)
+}
+
+/** Where nothing is said: 5, 25, 50, 100 %; where a share is said, the usual ones after it; steps alone begin at 5 %. */
 function startCanary({
   version,
   share: given,
@@ -97,9 +121,9 @@ function startCanary({
   bakeSeconds,
   guards,
 }: Extract<Request, { action: 'canary' }>): Canary {
-  const all = steps ?? (given === undefined ? STEPS : STEPS.filter((step) => step > given))
-  const share = given ?? all[0] ?? 1
-  const rest = given === undefined ? all.slice(1) : all
+  const [first = 1] = STEPS
+  const share = given ?? first
+  const rest = steps ?? STEPS.filter((step) => step > share)
   const shares = [share, ...rest]
   const isGrowing = shares.every((step, index) => step > (shares[index - 1] ?? 0))
   if (share >= 1 || !isGrowing || rest.at(-1) !== 1) {
@@ -118,7 +142,7 @@ function startCanary({
 }
 
 function promoted(before: TrafficState, version: string): TrafficState {
-  return { ...before, targets: [{ version, weight: 1 }], canary: null }
+  return shared(before, { targets: [{ version, weight: 1 }] })
 }
 
 /** Every version that a state gives requests to, the first choices first, each once. */

@@ -17,10 +17,24 @@ const Version = Type.String({
   title: 'a full id such as support-chat@3',
   description: 'Full id, `model@number`.',
 })
-const Share = Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Of the traffic.' })
+const Share = Type.Number({
+  exclusiveMinimum: 0,
+  maximum: 1,
+  title: 'a share of more than 0 up to 1, where 0.05 is 5 %',
+  description: 'Of the traffic: 0.05 is 5 %.',
+})
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 const limit = (description: string, most: number, least = 0) =>
   optional(Type.Number({ minimum: least, maximum: most, description }))
+const points = (description: string) =>
+  optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      title: 'a share from 0 to 1, where 0.01 is one point of a hundred',
+      description: `${description} 0.01 is one point of a hundred.`,
+    }),
+  )
 
 const STICKY = ['caller', 'session', 'user'] as const
 const Sticky = Type.Unsafe<(typeof STICKY)[number]>({
@@ -44,11 +58,11 @@ const GuardsBody = Type.Object(
         description: 'Exchanges of the canary, and of live, before any guard speaks.',
       }),
     ),
-    error_rate: limit("How much larger the canary's share of failed exchanges may be.", 1),
+    error_rate: points("How much larger the canary's share of failed exchanges may be."),
     time_to_first_token: limit('Factor of p95 of the time to the first token.', 1_000, 1),
     total: limit('Factor of p95 of the total time.', 1_000, 1),
     feedback: limit('How much lower the mean feedback score may be.', 1),
-    refusal_rate: limit('How much larger the share of refused exchanges may be.', 1),
+    refusal_rate: points('How much larger the share of refused exchanges may be.'),
   },
   { ...closed, description: 'What the canary may not exceed against the live version.' },
 )
@@ -120,11 +134,25 @@ const DRAFTS = {
   weights: action('weights', {
     targets: Type.Array(WeightedVersion, { minItems: 1, maxItems: 20 }),
     fallbacks: Fallbacks,
+    sticky: optional(Sticky),
   }),
   canary: action('canary', {
     version: Version,
-    share: optional(Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 })),
-    steps: optional(Type.Array(Share, { minItems: 1, maxItems: 20 })),
+    share: optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        exclusiveMaximum: 1,
+        title: 'a share between 0 and 1, where 0.05 is 5 %',
+        description: 'Of the traffic at first; without it 0.05, which is 5 %.',
+      }),
+    ),
+    steps: optional(
+      Type.Array(Share, {
+        minItems: 1,
+        maxItems: 20,
+        description: 'Shares after that, growing, the last 1; without them 0.25, 0.5 and 1.',
+      }),
+    ),
     bake_seconds: optional(Type.Number({ minimum: 0, maximum: 2_592_000 })),
     guards: optional(GuardsBody),
     sticky: optional(Sticky),
@@ -218,7 +246,12 @@ export function readRequest(draft: DeploymentDraft): Request {
       return { action: 'deploy', version, fallbacks, sticky }
     }
     case 'weights':
-      return { action: 'weights', targets: draft.targets, fallbacks: draft.fallbacks }
+      return {
+        action: 'weights',
+        targets: draft.targets,
+        fallbacks: draft.fallbacks,
+        sticky: draft.sticky,
+      }
     case 'shadow':
       return { action: 'shadow', version: draft.version, share: draft.share }
     default:

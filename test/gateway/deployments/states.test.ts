@@ -74,6 +74,43 @@ test('shares that do not grow to all of the traffic are refused', () => {
   assert.throws(() => nextState(live, { action: 'promote' }), { code: 'no_canary' })
 })
 
+test('steps without a first share begin at 5 %', () => {
+  const live = nextState(null, deploy(1))
+  const { canary } = nextState(live, { action: 'canary', version: 'guide@2', steps: [0.3, 1] })
+  assert.deepEqual([canary?.share, canary?.steps], [0.05, [0.3, 1]])
+  const early: Request = { action: 'canary', version: 'guide@2', steps: [0.02, 1] }
+  assert.throws(() => nextState(live, early), { message: /got 0\.05, 0\.02, 1\./ })
+})
+
+test('a version that is named twice is refused: its weight would be anybody’s guess', () => {
+  const of = (...versions: string[]) => versions.map((version) => ({ version, weight: 1 }))
+  const twice: Request = { action: 'weights', targets: of('guide@1', 'guide@2', 'guide@1') }
+  assert.throws(() => nextState(null, twice), { code: 'invalid_value', message: /'guide@1'/ })
+  const fallbacks = ['guide@2', 'guide@2']
+  assert.throws(() => nextState(null, { ...deploy(1), fallbacks } as Request), {
+    code: 'invalid_value',
+    message: /'guide@2'/,
+  })
+})
+
+test('weights say what a conversation stays by, or leave it as it was', () => {
+  const targets = [1, 2].map((n) => ({ version: `guide@${n}`, weight: n }))
+  const live = nextState(null, { action: 'weights', targets, sticky: 'user' })
+  assert.equal(live.sticky, 'user')
+  assert.equal(nextState(live, { action: 'weights', targets }).sticky, 'user')
+})
+
+test('a shadow that gets everything is a shadow no more', () => {
+  const live = nextState(nextState(null, deploy(1)), { action: 'shadow', version: 'guide@2' })
+  assert.equal(nextState(live, deploy(2)).shadow, null)
+  assert.equal(nextState(nextState(live, canary(2)), { action: 'promote' }).shadow, null)
+  assert.equal(nextState(live, deploy(3)).shadow?.version, 'guide@2')
+  assert.throws(() => nextState(live, { action: 'shadow', version: 'guide@1' }), {
+    code: 'invalid_value',
+    message: /'guide@1' answers everything/,
+  })
+})
+
 function target(version: string, weight = 1): Target {
   const created = '2026-01-01T00:00:00.000Z'
   const backend = { answer: () => [] as never }
