@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { readDuration, readTime } from './arguments.ts'
 import { serverApi } from './server-api.ts'
+import { percent, readShare, readShares } from './shares.ts'
 import { asTable, json } from './table.ts'
 import { canaryStatusCommand, shadowReportCommand } from './trials.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
@@ -78,7 +79,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       const body =
         targets.length === 1
           ? { action: 'deploy', version, fallbacks, sticky }
-          : { action: 'weights', targets, fallbacks }
+          : { action: 'weights', targets, fallbacks, sticky }
       return change(modelOf(version), 'deployments', body, flags)
     })
 
@@ -86,24 +87,28 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
     new Command('canary')
       .description('give a version a share of the traffic that grows for as long as it does well')
       .argument('<version>', 'model@number', readVersion)
-      .option('--share <percent>', 'of the traffic at first; without it 5%', readShare)
-      .option('--steps <percents>', 'shares after that, the last 100: 25,50,100', readShares)
+      .option('--share <share>', 'of the traffic at first, 5% or 0.05; without it 5%', readShare)
+      .option('--steps <shares>', 'shares after that, the last 100%: 25%,50%,100%', readShares)
       .option(
         '--bake <duration>',
         'how long each share lasts at least; without it 10m',
         readDuration,
       )
       .option('--min-sample <count>', 'exchanges before any guard speaks', readCount)
-      .option('--max-error-rate <percent>', 'points of failed exchanges above live', readShare)
-      .option('--max-refusal-rate <percent>', 'points of refused exchanges above live', readShare)
-      .option('--max-first-token <factor>', "of live's p95 of the time to the first token", Number)
-      .option('--max-total <factor>', "of live's p95 of the total time", Number)
-      .option('--max-feedback-drop <points>', 'of the mean score, 0 to 1, below live', Number)
+      .option('--max-error-rate <share>', 'points of failed exchanges above live: 1%', readShare)
+      .option('--max-refusal-rate <share>', 'points of refused exchanges above live: 1%', readShare)
+      .option(
+        '--max-first-token <factor>',
+        "of live's p95 of the time to the first token",
+        readFactor,
+      )
+      .option('--max-total <factor>', "of live's p95 of the total time", readFactor)
+      .option('--max-feedback-drop <score>', 'of the mean score, 0 to 1, below live', readShare)
       .addOption(stickyOption()),
   )
     .addHelpText(
       'after',
-      '\nExample:\n  headrace canary support-chat@4 --share 5% --steps 25,50,100 --bake 30m --max-error-rate 1%',
+      '\nExample:\n  headrace canary support-chat@4 --share 5% --steps 25%,50%,100% --bake 30m --max-error-rate 1%',
     )
     .action((version: string, flags: CanaryFlags) =>
       change(modelOf(version), 'deployments', canaryBody(version, flags), flags),
@@ -124,7 +129,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
     new Command('shadow')
       .description('send a copy of the traffic to a version whose answers nobody sees')
       .argument('<version>', 'model@number, or the model with --off')
-      .option('--share <percent>', 'of the traffic; without it all of it', readShare)
+      .option('--share <share>', 'of the traffic, 5% or 0.05; without it all of it', readShare)
       .option('--off', 'end it'),
   )
     .addHelpText(
@@ -256,16 +261,11 @@ function readCount(text: string): number {
   throw new InvalidArgumentError('Allowed is a whole number from 1.')
 }
 
-/** `5%` or `5`: of hundred. */
-function readShare(text: string): number {
-  const percent = /^\d+(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN
-  if (percent >= 0 && percent <= 100) return percent / 100
-  throw new InvalidArgumentError('Allowed is a percentage from 0 to 100, such as 5%.')
+function readFactor(text: string): number {
+  const factor = /^\d{1,4}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (factor >= 1 && factor <= 1_000) return factor
+  throw new InvalidArgumentError('Allowed is a factor from 1 to 1000, such as 1.5.')
 }
-
-const readShares = (text: string) => text.split(',').map((part) => readShare(part.trim()))
-
-const percent = (share: number) => `${Number((share * 100).toFixed(2))}%`
 
 function stateCell({ targets, canary, shadow }: Entry['state']): string {
   const total = targets.reduce((sum, { weight }) => sum + weight, 0)

@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander'
 
 import { readTime } from './arguments.ts'
 import { serverApi } from './server-api.ts'
+import { percent } from './shares.ts'
 import { asTable, json } from './table.ts'
 import type { DeploymentCommandDeps } from './deployments.ts'
 
@@ -124,7 +125,7 @@ function statusText(status: CanaryStatus): string {
   const where =
     status.state === 'ended'
       ? `${version} was on trial for ${model} and ended${status.ended === null ? '' : ` with deployment ${status.ended}`}.`
-      : `${version} is on trial for ${model} with ${percent(share)} of the traffic.`
+      : `${version} is on trial for ${model} with ${told(share)} of the traffic.`
   const which = status.state === 'ended' ? 'its last' : 'that'
   const lines = [
     where,
@@ -151,7 +152,7 @@ function nextText({ action, share, missing }: CanaryStatus['next']): string {
     rollback: 'Next: it is taken back.',
     promote: 'Next: it gets all of the traffic.',
   }[action]
-  const then = what ?? `Next: ${percent(share)} of the traffic.`
+  const then = what ?? `Next: ${told(share)} of the traffic.`
   if (missing.length === 0) return then
   const lacks = missing.map(
     ({ what, have, need }) => `${what.replace('_', ' ')} ${have} of ${need}`,
@@ -191,5 +192,4 @@ function worstTable(shadows: Shadow[]): string {
 
 const figure = (value: number | null) =>
   value === null ? '-' : String(Number(value.toPrecision(3)))
-const percent = (share: number | null) =>
-  share === null ? NOTHING : `${Number((share * 100).toFixed(2))}%`
+const told = (share: number | null) => (share === null ? NOTHING : percent(share))

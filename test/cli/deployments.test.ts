@@ -17,7 +17,7 @@ const postgres = usePostgres()
 test('versions are deployed, tried out, promoted and taken back from the command line', async (t) => {
   const fleet = await startFleet(t, postgres)
   await addTinyVersion(fleet.dataDir, 'guide', { seed: 1 })
-  const { url, chat } = await fleet.replica()
+  const { url, ask, chat } = await fleet.replica()
   await chat('guide')
   await addTinyVersion(fleet.dataDir, 'guide', { seed: 2 })
   // As a server leaves them.
@@ -38,14 +38,16 @@ test('versions are deployed, tried out, promoted and taken back from the command
     'guide is answered by guide@2 (deployment 4).',
   )
   assert.equal(
-    await run('shadow', 'guide@1', '--share', '10'),
+    await run('shadow', 'guide@1', '--share', '0.1'),
     'guide is answered by guide@2, shadow guide@1 10% (deployment 5).',
   )
   await run('shadow', 'guide', '--off')
   assert.equal(
-    await run('deploy', 'guide@1=90', 'guide@2=10'),
+    await run('deploy', 'guide@1=90', 'guide@2=10', '--sticky', 'user'),
     'guide is answered by guide@1 90%, guide@2 10% (deployment 7).',
   )
+  const { body: live } = await ask('GET', '/admin/models/guide/live')
+  assert.equal((live['state'] as { sticky: string }).sticky, 'user')
   assert.equal(
     await run('rollback', 'guide', '--to', '1', '--reason', 'enough'),
     'guide is answered by guide@1 (deployment 8).',
