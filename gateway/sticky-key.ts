@@ -9,7 +9,10 @@ import type { FastifyRequest } from 'fastify'
 import type { Question } from './backends/backend.ts'
 import type { Route } from './routing/route.ts'
 
-/** Of a conversation's beginning; more of it tells no more of them apart. */
+/**
+ * Of the first message's beginning, and of its end: many begin with the same long instructions or documents. Megabytes in
+ * between are not worth their hash on every turn.
+ */
 const MAX_CHARACTERS = 4_096
 
 /**
@@ -48,5 +51,7 @@ function beginningOf(question: Question): string | null {
   const text = first.content
     .map((part) => (part.type === 'text' ? part.text : part.type))
     .join('\n')
-  return hash('sha256', text.slice(0, MAX_CHARACTERS))
+  const beginning = text.slice(0, MAX_CHARACTERS)
+  const end = text.slice(Math.max(MAX_CHARACTERS, text.length - MAX_CHARACTERS))
+  return hash('sha256', `${text.length}\n${beginning}\n${end}`)
 }

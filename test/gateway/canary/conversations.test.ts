@@ -37,6 +37,22 @@ test('a conversation stays on one version, and changes it at most once while a c
   assert.ok(grown > onTrial && grown < 30, `${grown} of 30`)
 })
 
+test('conversations that begin with the same long instructions are told apart by what follows', async (t) => {
+  const { chat, deploy } = await startTrialGateway(t, postgres)
+  await deploy({ action: 'canary', version: 'guide@2', share: 0.5 })
+  const instructions = 'Answer by this handbook. '.repeat(400)
+  const ask = async (question: string) => {
+    const { version } = await chat({
+      messages: [{ role: 'user', content: `${instructions}\n${question}` }],
+    })
+    return version
+  }
+  const questions = Array.from({ length: 20 }, (_, i) => `Question number ${i}`)
+  const versions = await Promise.all(questions.map(ask))
+  assert.deepEqual(new Set(versions), new Set(['guide@1', 'guide@2']))
+  assert.deepEqual(await Promise.all(questions.map(ask)), versions)
+})
+
 test('a canary that is left alone because it fails has failed whenever it was its turn', async (t) => {
   const { backend, chat, deploy, pool, settled } = await startTrialGateway(t, postgres)
   backend.script = (_question, _signal, version) => {

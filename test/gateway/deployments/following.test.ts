@@ -81,7 +81,7 @@ test('whoever waits for a switch that can not be seen any more waits no longer',
 test('whoever asks for a look while one ends gets another', async (t) => {
   const pool = await postgres.pool(t)
   let looks = 0
-  let again: Promise<void> | null = null
+  const again: Promise<void>[] = []
   const follower = new Follower({
     pool,
     channel: 'test',
@@ -90,12 +90,12 @@ test('whoever asks for a look while one ends gets another', async (t) => {
       looks++
       const read = Promise.resolve(true)
       // As late as may be: what was read is known, and that nobody asked meanwhile.
-      if (looks === 1) void read.then(() => {}).then(() => (again = follower.refresh()))
+      if (looks === 1) void read.then(() => {}).then(() => again.push(follower.refresh()))
       return read
     },
   })
   defer(t, () => follower.close())
   await follower.refresh()
-  await again
+  await Promise.all(again)
   assert.equal(looks, 2)
 })
