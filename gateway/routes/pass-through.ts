@@ -20,8 +20,10 @@ import { GatewayError, internalError } from '../errors.ts'
 import { readBody } from '../passing/body.ts'
 import { tellErrors } from '../plugins/errors.ts'
 import { reserve } from '../reserve.ts'
+import { chosenFor } from '../routing/chosen-for.ts'
 import { findRoute } from '../routing/find-route.ts'
 import { TimeLimits } from '../routing/time-limits.ts'
+import { stickyKeyOf } from '../sticky-key.ts'
 import { targetHeaders } from '../target-headers.ts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PassedAnswer, PassedRequest } from '../backends/backend.ts'
@@ -248,14 +250,16 @@ function refuseStrangers({ caller }: FastifyRequest) {
 
 /** Who may take it, the first choice first; what names no model has one. */
 async function findTargets(
-  { caller }: FastifyRequest,
+  request: FastifyRequest,
   { path, isShared }: PassedRoute,
   model: string | null,
   { routes, defaultTarget }: PassDeps,
 ): Promise<{ name: string; targets: [Target, ...Target[]] }> {
+  const { caller } = request
   if (model !== null) {
     const isAllowed = (name: string) => caller !== null && mayAsk(caller, name)
-    const route = await findRoute(routes, model, isAllowed)
+    const found = await findRoute(routes, model, isAllowed)
+    const route = chosenFor(found, stickyKeyOf(request, found))
     const all = [...route.targets.filter(({ weight }) => weight > 0), ...route.fallbacks]
     const [first, ...others] = all.filter(({ backend }) => backend.pass)
     if (first) return { name: route.model, targets: [first, ...others] }
