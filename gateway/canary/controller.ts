@@ -51,6 +51,12 @@ const INTERVAL_MS = 3_000
 const PATIENCE_MS = 5_000
 /** A look at a long trial reads much: it gets a tenth of the time, at most, and others are not kept waiting by it. */
 const REST = 10
+/** what is said where it could not be done; the next look tries again */
+const WANTED = {
+  rollback: 'was to be taken back and could not be',
+  step: 'was to get its next share and could not',
+  promote: 'was to get all of the traffic and could not',
+}
 const ACTOR: Actor = { id: null, name: 'canary', via: 'gateway' }
 
 export class CanaryController {
@@ -165,13 +171,12 @@ export class CanaryController {
 
   /** @returns the entry that it made; null where there is nothing to be done, or somebody was quicker */
   async #act(trial: Trial, next: NextStep, sample: number): Promise<Deployment | null> {
+    if (next.action === 'wait') return null
     const { switchboard, logger } = this.#options
     const { model, canary, now } = trial
     const asked = { actor: ACTOR, ifLive: now.number }
     try {
       switch (next.action) {
-        case 'wait':
-          return null
         case 'rollback': {
           const reason = `${canary.version} was taken back: ${next.breached.map(wordsOf).join('; ')}.`
           const entry = await switchboard.rollback(model, null, { ...asked, reason })
@@ -187,8 +192,12 @@ export class CanaryController {
         }
       }
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'deployment_conflict') return null
-      throw error
+      if (!(error instanceof GatewayError)) throw error
+      if (error.code === 'deployment_conflict') return null
+      const what = WANTED[next.action]
+      const { version } = canary
+      logger.error({ err: error, model, version }, `${version} ${what}: ${error.message}`)
+      return null
     }
   }
 

@@ -127,5 +127,5 @@ export async function startTrials(
       now: () => new Date(Date.now() + clock.aheadMs),
     })
   await switchboard.deploy('guide', { action: 'deploy', version: 'guide@1' }, TESTER)
-  return { pool, deployments, switchboard, live, clock, controllerOf, messages }
+  return { pool, deployments, switchboard, live, clock, controllerOf, logger, messages }
 }
