@@ -78,6 +78,9 @@ export class Switchboard {
     const live = await this.#liveOf(model, asked)
     const state = nextState(live?.state ?? null, request)
     if (live && sameState(live.state, state)) return live
+    if (request.action === 'shadow' && request.version !== null) {
+      await this.#requireTexts(request.version)
+    }
     const { action } = request
     // A last step is what it does.
     const isLast = action === 'step' && state.canary === null
@@ -212,6 +215,17 @@ export class Switchboard {
       if (needed.has(id)) local.push({ id, bytes: version.bytes })
     }
     return local
+  }
+
+  /** @throws GatewayError where it is known to make none */
+  async #requireTexts(shadow: string): Promise<void> {
+    const version = await this.#options.versions.find(shadow)
+    if (version?.kind !== 'local' || (version.task ?? 'generate') === 'generate') return
+    throw new GatewayError(
+      'unsupported_model',
+      `'${shadow}' makes no texts, and only requests for texts are copied to a shadow.`,
+      { param: 'version' },
+    )
   }
 
   async #liveOf(model: string, { ifLive }: Asked): Promise<Deployment | null> {
