@@ -7,11 +7,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { readDuration, readTime } from './arguments.ts'
+import { sentenceOf, tableOf } from './deployment-words.ts'
 import { serverApi } from './server-api.ts'
-import { percent, readShare, readShares } from './shares.ts'
-import { asTable, json } from './table.ts'
+import { readShare, readShares } from './shares.ts'
+import { json } from './table.ts'
 import { canaryStatusCommand, shadowReportCommand } from './trials.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
+import type { Entry } from './deployment-words.ts'
 import type { Output } from './progress.ts'
 
 export interface DeploymentCommandDeps {
@@ -25,25 +27,6 @@ interface CommonFlags {
   replace?: boolean
   override?: boolean
   json?: boolean
-}
-
-/** As the admin API tells one. */
-interface Entry {
-  id: number
-  model: string
-  number: number
-  at: string
-  action: string
-  outcome: string
-  state: {
-    targets: { version: string; weight: number }[]
-    canary: { version: string; share: number; steps: number[] } | null
-    shadow: { version: string; share: number } | null
-  }
-  restores: number | null
-  reason: string | null
-  actor: { name: string }
-  error: string | null
 }
 
 export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDeps): Command[] {
@@ -174,7 +157,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       const told = await ask('GET', path)
       if (flags.json) return say(json(told))
       const entries = (at ? [told] : told['data']) as Entry[]
-      say(tableOf(entries))
+      say(tableOf(entries, told['has_more'] === true))
     })
   canary.addCommand(canaryStatusCommand({ loadSettings, stdout }))
   shadow.addCommand(shadowReportCommand({ loadSettings, stdout }))
@@ -265,34 +248,4 @@ function readFactor(text: string): number {
   const factor = /^\d{1,4}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
   if (factor >= 1 && factor <= 1_000) return factor
   throw new InvalidArgumentError('Allowed is a factor from 1 to 1000, such as 1.5.')
-}
-
-function stateCell({ targets, canary, shadow }: Entry['state']): string {
-  const total = targets.reduce((sum, { weight }) => sum + weight, 0)
-  const parts = targets.map(({ version, weight }) =>
-    targets.length === 1 ? version : `${version} ${percent(weight / total)}`,
-  )
-  if (canary) parts.push(`canary ${canary.version} ${percent(canary.share)}`)
-  if (shadow) parts.push(`shadow ${shadow.version} ${percent(shadow.share)}`)
-  return parts.join(', ')
-}
-
-function sentenceOf({ model, number, state }: Entry): string {
-  return `${model} is answered by ${stateCell(state)} (deployment ${number}).`
-}
-
-function tableOf(entries: Entry[]): string {
-  if (entries.length === 0) return 'Nothing was deployed yet.'
-  return asTable(
-    ['NUMBER', 'AT', 'ACTION', 'OUTCOME', 'WHO', 'STATE', 'WHY'],
-    entries.map(({ number, at, action, restores, outcome, actor, state, error, reason }) => [
-      String(number),
-      at.slice(0, 19),
-      restores === null ? action : `${action} to ${restores}`,
-      outcome,
-      actor.name,
-      stateCell(state),
-      [reason, error].filter((text) => text !== null).join(' — '),
-    ]),
-  )
 }

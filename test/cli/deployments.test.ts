@@ -53,7 +53,8 @@ test('versions are deployed, tried out, promoted and taken back from the command
     'guide is answered by guide@1 (deployment 8).',
   )
   const history = await run('deployments', 'guide', '--limit', '1')
-  const [heading, row] = history.split('\n')
+  const [heading, row, more] = history.split('\n')
+  assert.equal(more, 'There are more: --before 8')
   assert.match(heading!, /^NUMBER\s+AT\s+ACTION\s+OUTCOME\s+WHO\s+STATE\s+WHY$/)
   const { username } = userInfo()
   assert.match(row!, new RegExp(`^8 .* rollback to 1 +live +${username} +guide@1 +enough$`))
