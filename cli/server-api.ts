@@ -3,9 +3,14 @@
 // Where it is: HEADRACE_URL, else what a server on this data folder wrote down, else where it would listen by the
 // settings. With which key: HEADRACE_API_KEY, else the admin key as a server has it.
 
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { request as requestHttp } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 
 import type { Settings } from '../gateway/settings/settings.ts'
 
@@ -31,32 +36,48 @@ export function serverApi(settings: Settings): ServerApi {
           `There is no key for ${url}: set HEADRACE_API_KEY, or HEADRACE_DATA_DIR to the folder of the server.`,
         )
       }
-      const response = await reach(url, path, {
-        method,
-        headers: {
-          authorization: `Bearer ${key}`,
-          // Who holds the admin key has no name of their own.
-          'x-headrace-actor': encodeURIComponent(userInfo().username),
-          ...(body && { 'content-type': 'application/json' }),
-        },
-        body: body && JSON.stringify(body),
-      })
-      const text = await response.text()
-      if (response.ok) return JSON.parse(text || '{}') as Answer
-      throw new Error(messageOf(text) ?? `${url} answered with status ${response.status}.`)
+      const headers = {
+        authorization: `Bearer ${key}`,
+        // Who holds the admin key has no name of their own.
+        'x-headrace-actor': encodeURIComponent(userInfo().username),
+        ...(body && { 'content-type': 'application/json' }),
+      }
+      const sent = { method, headers, body: body && JSON.stringify(body) }
+      const { status, text } = await reach(url, path, sent)
+      if (status < 300) return JSON.parse(text || '{}') as Answer
+      throw new Error(messageOf(text) ?? `${url} answered with status ${status}.`)
     },
   }
 }
 
-async function reach(url: string, path: string, init: RequestInit): Promise<Response> {
+interface Sent {
+  method: string
+  headers: Record<string, string>
+  body: string | undefined
+}
+
+/** Not by fetch, which gives up after five minutes: a large version may take longer to load, or an old one to end. */
+async function reach(url: string, path: string, { method, headers, body }: Sent) {
+  const target = new URL(path, url)
+  const isSecure = target.protocol === 'https:'
+  const request = (isSecure ? requestHttps : requestHttp)(target, { method, headers })
+  let isReached = false
+  request.once('socket', (socket) => {
+    if (!socket.connecting) isReached = true
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => (isReached = true))
+  })
   try {
-    return await fetch(new URL(path, url), init)
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
+    request.end(body)
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    return { status: response.statusCode ?? 0, text: await textOf(response) }
+  } catch (cause) {
+    const { message, code } = cause as NodeJS.ErrnoException
+    const reason = message || code
     throw new Error(
-      `No server can be reached at ${url}: ${reason}. Start one by headrace serve, or set HEADRACE_URL.`,
-      { cause: error },
+      isReached
+        ? `The connection to ${url} broke before there was an answer: ${reason}. What was asked for may go on there.`
+        : `No server can be reached at ${url}: ${reason}. Start one by headrace serve, or set HEADRACE_URL.`,
+      { cause },
     )
   }
 }
