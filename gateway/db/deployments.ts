@@ -212,15 +212,22 @@ export async function findDeploymentOfExchange(
   return entries[0] ? fromRow(entries[0]) : null
 }
 
+export interface Displacement {
+  version: string
+  at: Date
+  /** id of the entry */
+  by: number
+}
+
 /**
  * When versions last stopped to be wanted by what was live, and by which entry. Those that were never live are not in it,
- * nor those that are.
+ * nor those that are. Reads all of the ledger.
  */
 export async function findDisplacements(
   db: Queryable,
   versions: readonly string[],
-): Promise<{ version: string; at: Date; by: number }[]> {
-  const { rows } = await db.query<{ version: string; at: Date; by: number }>(
+): Promise<Displacement[]> {
+  const { rows } = await db.query<Displacement>(
     `WITH spans AS (
        SELECT state, lead(id) OVER later AS next_id, lead(at) OVER later AS next_at
        FROM deployments WHERE outcome = 'live'

@@ -63,6 +63,11 @@ export class LiveDeployments {
     return [...this.#live.values()]
   }
 
+  /** id of the newest entry that was seen, a failed one too; 0: there is none */
+  get newest(): number {
+    return this.#newest
+  }
+
   /** Switches under way, for whoever decides what is to be resident. */
   get attempts(): readonly Attempt[] {
     return this.#attempts

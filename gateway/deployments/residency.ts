@@ -9,6 +9,7 @@
 
 import { findDisplacements } from '../db/deployments.ts'
 import { versionsOf } from './next-state.ts'
+import type { Displacement } from '../db/deployments.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Logger } from '../logger.ts'
 import type { FaultPoint } from './fault-point.ts'
@@ -39,6 +40,9 @@ export class Residency {
   #kept: WantedVersion[] = []
   /** displacements that were seen to their end, so that who is loaded again by a pinned request may stay */
   readonly #done = new Map<string, number>()
+  /** what the ledger said when `#readAt` was its newest entry; null: never displaced, or wanted again */
+  readonly #read = new Map<string, Displacement | null>()
+  #readAt = 0
   /** those that could not be unloaded, which was told once */
   readonly #refused = new Set<string>()
 
@@ -61,7 +65,7 @@ export class Residency {
 
   /** Unloads what has been displaced for long enough and is idle. */
   async look(): Promise<void> {
-    const { pool, live, runtime, keepMs, reach, logger, now = Date.now } = this.#options
+    const { live, runtime, keepMs, reach, logger, now = Date.now } = this.#options
     if (!runtime) return
     const { engines } = await runtime.stats()
     const loaded = Map.groupBy(engines, ({ version }) => version)
@@ -74,7 +78,7 @@ export class Residency {
       return
     }
     const kept: WantedVersion[] = []
-    for (const { version, at, by } of await findDisplacements(pool, idle)) {
+    for (const { version, at, by } of await this.#displacementsOf(idle)) {
       if (this.#done.get(version) === by) continue
       const until = new Date(at.getTime() + keepMs)
       // What runs through an adapter is served to its end; its figures are the engine's.
@@ -101,6 +105,21 @@ export class Residency {
       logger.info({ version }, `${version} is unloaded: nothing that is live wants it any more`)
     }
     this.#kept = kept
+  }
+
+  /** A look is made every two seconds, and what the ledger says of the past changes with its entries only. */
+  async #displacementsOf(versions: readonly string[]): Promise<Displacement[]> {
+    const { pool, live } = this.#options
+    if (this.#readAt !== live.newest) this.#read.clear()
+    this.#readAt = live.newest
+    const unread = versions.filter((version) => !this.#read.has(version))
+    if (unread.length > 0) {
+      const found = await findDisplacements(pool, unread)
+      for (const version of unread) {
+        this.#read.set(version, found.find((each) => each.version === version) ?? null)
+      }
+    }
+    return versions.flatMap((version) => this.#read.get(version) ?? [])
   }
 
   #wanted(): Set<string> {

@@ -70,6 +70,35 @@ test('what a host did not unload is unloaded at the next look', async (t) => {
   assert.deepEqual(loaded(), ['guide@3'])
 })
 
+test('the ledger is not read through for what is loaded by name, unless there is something new in it', async (t) => {
+  const { pool, runtime, residency, deploy } = await start(t, {})
+  let readings = 0
+  const query = pool.query.bind(pool) as (...asked: unknown[]) => unknown
+  t.mock.method(pool, 'query', (...asked: unknown[]) => {
+    if (!String(asked[0]).includes('WITH spans')) return query(...asked)
+    readings++
+    return isAway ? Promise.reject(new Error('It is away.')) : query(...asked)
+  })
+  let isAway = true
+  await deploy('guide@7')
+  await deploy('guide@1')
+  await assert.rejects(residency.look(), /It is away/)
+  isAway = false
+  await residency.look()
+  assert.deepEqual([...runtime.loaded], ['guide@1'], 'what could not be read is not known')
+  readings = 0
+  await runtime.load('guide@9')
+  for (let look = 0; look < 3; look++) await residency.look()
+  assert.equal(readings, 1)
+  await runtime.load('guide@8')
+  await residency.look()
+  assert.equal(readings, 2, 'nothing was known of it')
+  await deploy('guide@7')
+  await deploy('guide@1')
+  await residency.look()
+  assert.deepEqual([...runtime.loaded].sort(), ['guide@1', 'guide@8', 'guide@9'])
+})
+
 test('where room can not be made what was ended for it is loaded again, and the ledger says why', async (t) => {
   let isShort = false
   const room: Room = async () => (isShort ? { needBytes: 2, freeBytes: 1 } : null)
