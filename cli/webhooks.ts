@@ -7,6 +7,8 @@
 import { Command, Option } from 'commander'
 
 import { DELIVERY_STATES } from '../gateway/db/webhook-deliveries.ts'
+import { moreRows, readDuration } from './arguments.ts'
+import { readFile } from './catalog-arguments.ts'
 import { serverApi } from './server-api.ts'
 import { asTable, json } from './table.ts'
 import type { DatabaseCommandDeps } from './database.ts'
@@ -16,6 +18,7 @@ interface Webhook {
   id: string | null
   url: string
   secret_hint: string
+  previous_secret_until: string | null
   source: 'file' | 'api'
 }
 
@@ -59,15 +62,50 @@ export function webhooksCommand({
     .command('add')
     .description('have an address told of every deployment')
     .argument('<url>', 'https://… or http://…')
-    .option('--secret <text>', 'what calls are signed with; without it one is made and shown once')
+    .addOption(secretOption())
     .option('--json', 'as the admin API tells it')
-    .addHelpText('after', '\nExample:\n  headrace webhooks add https://hooks.example.com/headrace')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  headrace webhooks add https://hooks.example.com/headrace' +
+        '\n  headrace webhooks add https://hooks.example.com/headrace --secret @secret.txt',
+    )
     .action(async (url: string, { secret, json: asJson }: { secret?: string; json?: boolean }) => {
       const told = await ask('POST', '', { url, secret })
       if (asJson) return say(json(told))
-      const made = `Its secret, which is not shown again:\n${String(told['secret'])}`
-      say(`${url} is told from now on (${String(told['id'])}).${secret ? '' : ` ${made}`}`)
+      say(`${url} is told from now on (${String(told['id'])}).${shownOnce(told, secret)}`)
     })
+
+  webhooks
+    .command('rotate')
+    .description('give a webhook another secret; both sign for a while')
+    .argument('<id>', 'as list tells it')
+    .addOption(secretOption())
+    .addOption(
+      new Option('--overlap <while>', 'how long the one of before signs as well: 0s, 15m, 12h, 7d')
+        .argParser(readDuration)
+        .default(86_400, '24h'),
+    )
+    .option('--json', 'as the admin API tells it')
+    .addHelpText(
+      'after',
+      '\nExample:\n  headrace webhooks rotate 0190163d-8694-739b-aea5-966c26f8ad91 --overlap 12h',
+    )
+    .action(
+      async (
+        id: string,
+        { secret, overlap, json: asJson }: { secret?: string; overlap: number; json?: boolean },
+      ) => {
+        const body = { secret, overlap_seconds: overlap }
+        const told = await ask('POST', `/${encodeURIComponent(id)}/rotate`, body)
+        if (asJson) return say(json(told))
+        const { url, previous_secret_until: until } = told as unknown as Webhook
+        const before =
+          until === null
+            ? 'The one of before signs no more.'
+            : `The one of before signs as well until ${until.slice(0, 19)}Z.`
+        say(`${url} has another secret. ${before}${shownOnce(told, secret)}`)
+      },
+    )
 
   webhooks
     .command('remove')
@@ -111,7 +149,9 @@ export function webhooksCommand({
         ...(after !== undefined && { after }),
       })
       const told = await ask('GET', `/deliveries?${query.toString()}`)
-      say(asJson ? json(told) : deliveryTable(told['data'] as Delivery[]))
+      if (asJson) return say(json(told))
+      const rows = told['data'] as Delivery[]
+      say(deliveryTable(rows) + moreRows(told['has_more'] === true, rows.at(-1)?.id))
     })
 
   webhooks
@@ -129,14 +169,33 @@ export function webhooksCommand({
   return webhooks
 }
 
+const secretOption = () =>
+  new Option(
+    '--secret <text>',
+    'what calls are signed with, or @file; without it one is made and shown once',
+  ).argParser(readSecret)
+
+/** In a file it is in nobody's history of commands; the line's end is not part of it. */
+function readSecret(text: string): string {
+  return text.startsWith('@') ? readFile(text.slice(1)).toString('utf8').trim() : text
+}
+
+/** @param given undefined: it was made */
+function shownOnce(told: Record<string, unknown>, given: string | undefined): string {
+  if (given !== undefined) return ''
+  return ` Its secret, which is not shown again:\n${String(told['secret'])}`
+}
+
 function webhookTable(webhooks: Webhook[]): string {
   if (webhooks.length === 0) return 'Nobody is told. Add an address: headrace webhooks add'
   return asTable(
     ['ID', 'URL', 'SECRET', 'FROM'],
-    webhooks.map(({ id, url, secret_hint: hint, source }) => [
+    webhooks.map(({ id, url, secret_hint: hint, previous_secret_until: until, source }) => [
       id ?? '-',
       url,
-      hint,
+      until === null || Date.parse(until) < Date.now()
+        ? hint
+        : `${hint}, and the one of before until ${until.slice(0, 19)}`,
       source === 'file' ? 'headrace.yaml' : 'admin API',
     ]),
   )

@@ -1,7 +1,8 @@
-// Who is told of deployments: added, removed, tried out, told again, each change with its row of the audit log.
+// Who is told of deployments: added, removed, given another secret, tried out, told again, each change with its row of the audit log.
 //
-// A secret goes in, or is made here, and is shown once; from then on it is sealed. Where something is sent can't be changed:
-// another address is another webhook, with a secret of its own.
+// A secret goes in, or is made here, and is shown once; from then on it is sealed. It can be replaced, and the one before is
+// signed with for a while beside it. Where something is sent can't be changed: another address is another webhook, with a
+// secret of its own.
 //
 // Knows: the tables, sealing. Does not know: HTTP, when calls are made.
 
@@ -10,19 +11,32 @@ import { randomUUIDv7 } from 'node:crypto'
 import { recordChange } from '../db/audit.ts'
 import { inTransaction } from '../db/transaction.ts'
 import { findDelivery, giveUpDeliveries, resendDelivery } from '../db/webhook-deliveries.ts'
-import { deleteWebhook, findWebhook, insertWebhook } from '../db/webhooks.ts'
-import { makeWebhookSecret } from '../deployments/webhook-call.ts'
+import {
+  deleteWebhook,
+  findWebhook,
+  insertWebhook,
+  lockWebhook,
+  updateWebhookSecrets,
+} from '../db/webhooks.ts'
+import {
+  isWebhookSecret,
+  makeWebhookSecret,
+  WEBHOOK_SECRET_RULE,
+} from '../deployments/webhook-call.ts'
 import { webhookOwner } from '../deployments/webhooks.ts'
 import { deliveryBody, webhookBody } from '../dialects/admin/webhook.ts'
 import { GatewayError } from '../errors.ts'
 import { hintOf, SecretError } from '../secrets.ts'
 import type { Actor } from '../db/audit.ts'
-import type { Pool } from '../db/pool.ts'
+import type { Pool, Queryable } from '../db/pool.ts'
 import type { DeliveryRecord } from '../db/webhook-deliveries.ts'
 import type { StoredWebhook } from '../db/webhooks.ts'
 import type { Webhooks } from '../deployments/webhooks.ts'
-import type { WebhookDraft } from '../dialects/admin/webhook.ts'
+import type { WebhookDraft, WebhookRotation } from '../dialects/admin/webhook.ts'
 import type { Keyring } from '../secrets.ts'
+
+/** Enough for whoever deploys a receiver once a day. */
+const OVERLAP_SECONDS = 86_400
 
 export interface WebhookDeps {
   pool: Pool
@@ -40,10 +54,17 @@ export async function addWebhook(
   if (webhooks.inFile.some((webhook) => webhook.url === url)) {
     throw new GatewayError('declared_in_file', `'${url}' is in headrace.yaml already.`)
   }
-  const secret = draft.secret ?? makeWebhookSecret()
+  const secret = readSecret(draft.secret)
   const id = randomUUIDv7()
-  const sealed = seal(keyring, id, secret)
-  const webhook = { id, url, secret: sealed, hint: hintOf(secret), createdAt: new Date() }
+  const webhook: StoredWebhook = {
+    id,
+    url,
+    secret: seal(keyring, id, secret),
+    hint: hintOf(secret),
+    previousSecret: null,
+    previousUntil: null,
+    createdAt: new Date(),
+  }
   await inTransaction(pool, async (transaction) => {
     if (!(await insertWebhook(transaction, webhook))) {
       throw new GatewayError('name_taken', `'${url}' is told already.`, { param: 'url' })
@@ -55,6 +76,41 @@ export async function addWebhook(
     })
   })
   return { webhook, secret }
+}
+
+/**
+ * The same webhook with another secret. Calls are signed with the one of before as well for that long; with the one before
+ * that no longer.
+ * @throws GatewayError `webhook_not_found`, `invalid_value`, `secret_key_missing`
+ */
+export async function rotateWebhookSecret(
+  { pool, keyring }: Pick<WebhookDeps, 'pool' | 'keyring'>,
+  actor: Actor,
+  id: string,
+  rotation: WebhookRotation,
+): Promise<{ webhook: StoredWebhook; secret: string }> {
+  const secret = readSecret(rotation.secret)
+  const sealed = seal(keyring, id, secret)
+  const overlapSeconds = rotation.overlap_seconds ?? OVERLAP_SECONDS
+  return inTransaction(pool, async (transaction) => {
+    const before = await lockWebhook(transaction, id)
+    if (!before) throw noWebhook(id)
+    const isOverlap = overlapSeconds > 0
+    const webhook: StoredWebhook = {
+      ...before,
+      secret: sealed,
+      hint: hintOf(secret),
+      previousSecret: isOverlap ? before.secret : null,
+      previousUntil: isOverlap ? new Date(Date.now() + overlapSeconds * 1000) : null,
+    }
+    await updateWebhookSecrets(transaction, webhook)
+    await recordChange(transaction, actor, {
+      ...named(webhook, 'webhook.rotate'),
+      before: webhookBody(before),
+      after: webhookBody(webhook),
+    })
+    return { webhook, secret }
+  })
 }
 
 /** What is owed to it is given up. @throws GatewayError `webhook_not_found` */
@@ -102,7 +158,7 @@ export async function resend(
   }
   return inTransaction(pool, async (transaction) => {
     await resendDelivery(transaction, id)
-    const after = (await findDelivery(transaction, id)) ?? before
+    const after = await getDelivery(transaction, id)
     const [was, is] = [deliveryBody(before), deliveryBody(after)]
     const change = { action: 'webhook.resend', kind: 'webhook_delivery', id }
     await recordChange(transaction, actor, {
@@ -115,10 +171,19 @@ export async function resend(
   })
 }
 
-async function getDelivery(pool: Pool, id: string): Promise<DeliveryRecord> {
-  const delivery = await findDelivery(pool, id)
+async function getDelivery(db: Queryable, id: string): Promise<DeliveryRecord> {
+  const delivery = await findDelivery(db, id)
   if (delivery) return delivery
   throw new GatewayError('delivery_not_found', `There is no delivery '${id}'.`)
+}
+
+/** @param given undefined: one is made */
+function readSecret(given: string | undefined): string {
+  if (given === undefined) return makeWebhookSecret()
+  if (isWebhookSecret(given)) return given
+  throw new GatewayError('invalid_value', `'secret' can't be used: ${WEBHOOK_SECRET_RULE}`, {
+    param: 'secret',
+  })
 }
 
 function readUrl(text: string): string {

@@ -42,6 +42,8 @@ export interface DeliveryRecord {
 const TAKEN_S = 60
 /** whoever is away longer has more to repair than what we could tell */
 const GIVEN_UP_AFTER = '3 days'
+/** Long enough to ask what a month's deployments told whom; the ledger has the deployments for ever. */
+const KEPT_FOR = '30 days'
 
 const STATE = `CASE WHEN delivered_at IS NOT NULL THEN 'delivered'
   WHEN next_at IS NOT NULL THEN 'pending' ELSE 'given_up' END`
@@ -71,18 +73,21 @@ export async function insertOwnDelivery(
   )
 }
 
-/** Those that are due, oldest first; nobody else gets them for a while. */
+/** Those that are due, oldest first; nobody else gets them for a while. @param limit of each address */
 export async function takeDeliveries(
   db: Queryable,
   urls: readonly string[],
   limit: number,
 ): Promise<Delivery[]> {
   const { rows } = await db.query<Delivery>(
-    `UPDATE webhook_deliveries SET attempts = attempts + 1, next_at = now() + make_interval(secs => ${TAKEN_S})
-     WHERE id IN (
-       SELECT id FROM webhook_deliveries WHERE next_at <= now() AND url = ANY($1)
-       ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+    `WITH taken AS MATERIALIZED (
+       SELECT due.id FROM unnest($1::text[]) AS owed (url) CROSS JOIN LATERAL (
+         SELECT id FROM webhook_deliveries WHERE next_at <= now() AND webhook_deliveries.url = owed.url
+         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+       ) AS due
      )
+     UPDATE webhook_deliveries SET attempts = attempts + 1, next_at = now() + make_interval(secs => ${TAKEN_S})
+     WHERE id IN (SELECT id FROM taken)
      RETURNING id, event_id AS "eventId", url, payload, attempts`,
     [urls, limit],
   )
@@ -96,17 +101,24 @@ export async function deliveryReceived(db: Queryable, id: string): Promise<void>
   )
 }
 
-/** @param retryMs null: it is not tried again */
+/**
+ * What was given up while it was on its way, as that of an address that is removed, stays so.
+ * @param retryMs null: it is not tried again
+ * @returns whether it is tried again
+ */
 export async function deliveryFailed(
   db: Queryable,
   { id, error, retryMs }: { id: string; error: string; retryMs: number | null },
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rows } = await db.query<{ isOwed: boolean }>(
     `UPDATE webhook_deliveries SET last_error = $2, next_at = CASE
-       WHEN owed_since > now() - interval '${GIVEN_UP_AFTER}' THEN now() + make_interval(secs => $3)
-     END WHERE id = $1`,
+       WHEN next_at IS NOT NULL AND owed_since > now() - interval '${GIVEN_UP_AFTER}'
+       THEN now() + make_interval(secs => $3)
+     END WHERE id = $1
+     RETURNING next_at IS NOT NULL AS "isOwed"`,
     [id, error, retryMs === null ? null : retryMs / 1000],
   )
+  return rows[0]?.isOwed ?? false
 }
 
 /** Nothing is owed to an address any more. */
@@ -118,6 +130,29 @@ export async function giveUpDeliveries(
     'UPDATE webhook_deliveries SET next_at = NULL, last_error = $2 WHERE url = $1 AND next_at IS NOT NULL',
     [url, error],
   )
+}
+
+/** What is owed to addresses that nobody has called for so long as a call may be tried. @param urls that are called */
+export async function giveUpForgotten(db: Queryable, urls: readonly string[]): Promise<void> {
+  await db.query(
+    `UPDATE webhook_deliveries SET next_at = NULL, last_error = $2
+     WHERE next_at <= now() AND owed_since <= now() - interval '${GIVEN_UP_AFTER}' AND url <> ALL($1)`,
+    [urls, 'Nothing is sent there any more.'],
+  )
+}
+
+/** Those that nobody is to hear of any more. @returns how many there were; fewer than `limit` when nothing is left */
+export async function deleteOldDeliveries(db: Queryable, limit: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `DELETE FROM webhook_deliveries WHERE id IN (
+       SELECT id FROM webhook_deliveries
+       WHERE id < exchange_id_at(now() - interval '${KEPT_FOR}') AND next_at IS NULL
+         AND owed_since < now() - interval '${KEPT_FOR}'
+       ORDER BY id LIMIT $1
+     )`,
+    [limit],
+  )
+  return rowCount ?? 0
 }
 
 /** Owed anew, whatever became of it. */

@@ -11,10 +11,14 @@ export interface StoredWebhook {
   secret: string
   /** what may be shown of it */
   hint: string
+  /** the one before it, sealed; calls are signed with it too until then */
+  previousSecret: string | null
+  previousUntil: Date | null
   createdAt: Date
 }
 
-const COLUMNS = 'id, url, secret, hint, created_at AS "createdAt"'
+const COLUMNS = `id, url, secret, hint, previous_secret AS "previousSecret", previous_until AS "previousUntil",
+  created_at AS "createdAt"`
 
 /** Oldest first. */
 export async function listWebhooks(db: Queryable): Promise<StoredWebhook[]> {
@@ -29,10 +33,22 @@ export async function findWebhook(db: Queryable, id: string): Promise<StoredWebh
   return rows[0] ?? null
 }
 
+/** As findWebhook, and nobody else changes it before the transaction ends. */
+export async function lockWebhook(
+  transaction: Queryable,
+  id: string,
+): Promise<StoredWebhook | null> {
+  const { rows } = await transaction.query<StoredWebhook>(
+    `SELECT ${COLUMNS} FROM webhooks WHERE id = $1 FOR UPDATE`,
+    [id],
+  )
+  return rows[0] ?? null
+}
+
 /** @returns false: the address is there already */
 export async function insertWebhook(
   db: Queryable,
-  { id, url, secret, hint, createdAt }: StoredWebhook,
+  { id, url, secret, hint, createdAt }: Omit<StoredWebhook, 'previousSecret' | 'previousUntil'>,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `INSERT INTO webhooks (id, url, secret, hint, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -49,4 +65,21 @@ export async function deleteWebhook(db: Queryable, id: string): Promise<StoredWe
     [id],
   )
   return rows[0] ?? null
+}
+
+export async function updateWebhookSecrets(
+  db: Queryable,
+  { id, secret, hint, previousSecret, previousUntil }: StoredWebhook,
+): Promise<void> {
+  await db.query(
+    'UPDATE webhooks SET secret = $2, hint = $3, previous_secret = $4, previous_until = $5 WHERE id = $1',
+    [id, secret, hint, previousSecret, previousUntil],
+  )
+}
+
+/** Those that nothing is signed with any more. */
+export async function forgetPreviousSecrets(db: Queryable): Promise<void> {
+  await db.query(
+    'UPDATE webhooks SET previous_secret = NULL, previous_until = NULL WHERE previous_until < now()',
+  )
 }

@@ -8,6 +8,7 @@
 import { Ajv } from 'ajv'
 import type { ErrorObject } from 'ajv'
 
+import { isWebhookSecret, WEBHOOK_SECRET_RULE } from '../deployments/webhook-call.ts'
 import { nearestName } from '../nearest-name.ts'
 import { compilePattern, KIND_PATTERN } from '../privacy/own-patterns.ts'
 import { DeclarationSchema } from './schema.ts'
@@ -80,10 +81,17 @@ class Checker {
   /** What the schema can't say. */
   #checkMeaning(declaration: Declaration) {
     const { upstreams = {}, models = {}, default_upstream: standard, redact = {} } = declaration
-    for (const [index, { url }] of (declaration.webhooks ?? []).entries()) {
-      if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) continue
+    for (const [index, { url, secret }] of (declaration.webhooks ?? []).entries()) {
+      const { protocol = '', username, password } = URL.parse(url) ?? {}
       const path = ['webhooks', index, 'url']
-      this.#problem(path, 'must be an address that begins with https:// or http://.')
+      if (!/^https?:$/.test(protocol)) {
+        this.#problem(path, 'must be an address that begins with https:// or http://.')
+      } else if (username || password) {
+        this.#problem(path, 'may have no name and no password; calls are signed with the secret.')
+      }
+      if (!isWebhookSecret(secret)) {
+        this.#problem(['webhooks', index, 'secret'], WEBHOOK_SECRET_RULE)
+      }
     }
     for (const [kind, pattern] of Object.entries(redact)) this.#checkPattern(kind, pattern)
     const known = [...new Set([...Object.keys(upstreams), ...this.#upstreams])]

@@ -2,20 +2,22 @@
 //
 // A call is written down in the transaction of its entry and sent by whichever replica comes first, again and again,
 // with growing pauses, until the address answers with a 2xx. Only addresses that are configured now are called; nothing
-// is followed from there to anywhere else.
+// is followed from there to anywhere else. Each address is waited for by itself: one that hangs holds up no other.
 //
 // Knows: deliveries, which addresses there are. Does not know: what an entry means, HTTP.
 
 import { randomUUIDv7 } from 'node:crypto'
 
 import {
+  deleteOldDeliveries,
   deliveryFailed,
   deliveryReceived,
+  giveUpForgotten,
   insertDelivery,
   insertOwnDelivery,
   takeDeliveries,
 } from '../db/webhook-deliveries.ts'
-import { listWebhooks } from '../db/webhooks.ts'
+import { forgetPreviousSecrets, listWebhooks } from '../db/webhooks.ts'
 import { deploymentBody } from '../dialects/admin/deployment.ts'
 import { SecretError } from '../secrets.ts'
 import { callWebhook } from './webhook-call.ts'
@@ -33,18 +35,26 @@ export interface WebhooksOptions {
   logger: Logger
   pollMs?: number
   firstPauseMs?: number
+  sweepMs?: number
 }
 
 const POLL_MS = 1_000
 const FIRST_PAUSE_MS = 2_000
 const MAX_PAUSE_MS = 60 * 60_000
-const AT_ONCE = 16
+/** to one address */
+const AT_ONCE = 8
+/** What is over is a few rows a day. The first time comes late, so that headrace.yaml has been read by then. */
+const SWEEP_MS = 60 * 60_000
+const SWEPT_AT_ONCE = 1_000
 
 export class Webhooks {
   readonly #options: WebhooksOptions
   #inFile: Webhook[] = []
   #timer: NodeJS.Timeout | null = null
-  #sending: Promise<void> = Promise.resolve()
+  #looking: Promise<void> = Promise.resolve()
+  /** by address, what is on its way there */
+  readonly #sending = new Map<string, Promise<void>>()
+  #sweptAt = performance.now()
   #isClosed = false
 
   constructor(options: WebhooksOptions) {
@@ -54,7 +64,8 @@ export class Webhooks {
 
   /** From now on these of headrace.yaml, and no others. */
   configure(webhooks: readonly Webhook[]): void {
-    this.#inFile = [...webhooks]
+    // As the table has them, so that one address is told once.
+    this.#inFile = webhooks.map(({ url, secret }) => ({ url: new URL(url).href, secret }))
   }
 
   /** What headrace.yaml says, which wins where the table has the same address. */
@@ -107,28 +118,52 @@ export class Webhooks {
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#timer) clearTimeout(this.#timer)
-    await this.#sending
+    await this.#looking
+    await Promise.all(this.#sending.values())
   }
 
   #next() {
     if (this.#isClosed) return
     this.#timer = setTimeout(() => {
-      this.#sending = this.#sendDue().finally(() => this.#next())
+      this.#looking = this.#look().finally(() => this.#next())
     }, this.#options.pollMs ?? POLL_MS).unref()
   }
 
-  async #sendDue(): Promise<void> {
+  async #look(): Promise<void> {
     const { pool } = this.#options
     try {
       // Read each time: all replicas follow a change at once, and none calls an address that was removed.
       const stored = await listWebhooks(pool)
       const urls = this.#urls(stored)
-      if (urls.length === 0) return
-      const due = await takeDeliveries(pool, urls, AT_ONCE)
-      await Promise.all(due.map((delivery) => this.#send(delivery, stored)))
+      await this.#sweep(urls)
+      const idle = urls.filter((url) => !this.#sending.has(url))
+      if (idle.length === 0) return
+      const due = await takeDeliveries(pool, idle, AT_ONCE)
+      for (const [url, deliveries] of Map.groupBy(due, ({ url }) => url)) {
+        const sent = Promise.all(deliveries.map((delivery) => this.#send(delivery, stored)))
+        // What could not be written down is due again.
+        const settled = sent.then(
+          () => {},
+          () => {},
+        )
+        this.#sending.set(
+          url,
+          settled.finally(() => this.#sending.delete(url)),
+        )
+      }
     } catch {
       // The database is away, which others say; what is due stays so.
     }
+  }
+
+  /** Forgets what is over, some of it at each look. */
+  async #sweep(urls: readonly string[]): Promise<void> {
+    const { pool, sweepMs = SWEEP_MS } = this.#options
+    if (performance.now() - this.#sweptAt < sweepMs) return
+    await forgetPreviousSecrets(pool)
+    await giveUpForgotten(pool, urls)
+    if ((await deleteOldDeliveries(pool, SWEPT_AT_ONCE)) === SWEPT_AT_ONCE) return
+    this.#sweptAt = performance.now()
   }
 
   async #send(delivery: Delivery, stored: readonly StoredWebhook[]): Promise<void> {
@@ -138,10 +173,13 @@ export class Webhooks {
     if (error === null) return deliveryReceived(pool, id)
     // With jitter: whoever comes back is not to be met by all replicas at once.
     const pauseMs = Math.min(firstPauseMs * 2 ** (attempts - 1), MAX_PAUSE_MS)
-    await deliveryFailed(pool, { id, error, retryMs: pauseMs * (0.5 + Math.random() / 2) })
+    const retryMs = pauseMs * (0.5 + Math.random() / 2)
+    const isOwed = await deliveryFailed(pool, { id, error, retryMs })
     // The address may have a secret in its path.
     const { host } = new URL(url)
-    logger.warn({ host, event: eventId, attempts, reason: error }, 'a webhook was not received')
+    const about = { host, event: eventId, attempts, reason: error }
+    if (isOwed) logger.warn(about, 'a webhook was not received')
+    else logger.error(about, 'a webhook was not received and is given up')
   }
 
   /** @returns why it was not received; null where it was */
@@ -150,22 +188,26 @@ export class Webhooks {
     stored: readonly StoredWebhook[],
   ): Promise<string | null> {
     try {
-      const secret = this.#secretOf(url, stored)
-      return secret === null
+      const secrets = this.#secretsOf(url, stored)
+      return secrets.length === 0
         ? 'Nothing is sent there any more.'
-        : await callWebhook({ url, secret }, eventId, payload)
+        : await callWebhook({ url, secrets }, eventId, payload)
     } catch (error) {
       if (error instanceof SecretError) return error.message
       throw error
     }
   }
 
-  /** @throws SecretError */
-  #secretOf(url: string, stored: readonly StoredWebhook[]): string | null {
+  /** The one before is signed with as well, until its receiver is to know the new one. @throws SecretError */
+  #secretsOf(url: string, stored: readonly StoredWebhook[]): string[] {
     const inFile = this.#inFile.find((webhook) => webhook.url === url)
-    if (inFile) return inFile.secret
+    if (inFile) return [inFile.secret]
     const found = stored.find((webhook) => webhook.url === url)
-    return found ? this.#options.keyring.open(found.secret, webhookOwner(found.id)) : null
+    if (!found) return []
+    const { id, secret, previousSecret, previousUntil } = found
+    const isOverlap = previousUntil !== null && previousUntil.getTime() > Date.now()
+    const sealed = isOverlap && previousSecret !== null ? [secret, previousSecret] : [secret]
+    return sealed.map((each) => this.#options.keyring.open(each, webhookOwner(id)))
   }
 
   #urls(stored: readonly StoredWebhook[]): string[] {

@@ -2,7 +2,13 @@
 
 import { Type } from 'typebox'
 
-import { addWebhook, removeWebhook, resend, testWebhook } from '../administration/webhooks.ts'
+import {
+  addWebhook,
+  removeWebhook,
+  resend,
+  rotateWebhookSecret,
+  testWebhook,
+} from '../administration/webhooks.ts'
 import { listDeliveries } from '../db/webhook-deliveries.ts'
 import { listWebhooks } from '../db/webhooks.ts'
 import { listBody, listOf, PAGE_QUERY, readPage } from '../dialects/admin/page.ts'
@@ -15,6 +21,7 @@ import {
   WebhookBody,
   webhookBody,
   WebhookDraft,
+  WebhookRotationBody,
 } from '../dialects/admin/webhook.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { actorOf, requireRole } from '../plugins/roles.ts'
@@ -85,6 +92,28 @@ export function adminWebhookRoutes(app: App, deps: WebhookDeps) {
       },
     },
     async (request) => webhookBody(await removeWebhook(deps, actorOf(request), request.params.id)),
+  )
+
+  app.post(
+    '/admin/webhooks/:id/rotate',
+    {
+      onRequest,
+      schema: {
+        operationId: 'rotateWebhookSecret',
+        summary:
+          'Give a webhook another secret; calls are signed with the one of before as well for a while',
+        tags,
+        security,
+        params,
+        body: WebhookRotationBody,
+        response: { 200: NewWebhookBody, default: ErrorBody },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const rotated = await rotateWebhookSecret(deps, actorOf(request), id, request.body ?? {})
+      return { ...webhookBody(rotated.webhook), secret: rotated.secret }
+    },
   )
 
   app.post(

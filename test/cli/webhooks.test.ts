@@ -53,6 +53,14 @@ test('addresses are told of deployments, tried out and removed from the command 
   await eventually('it is received', async () => {
     return (await run('deliveries', '--state', 'given_up')) === 'There are no such calls.'
   })
+  const rotated = await run('rotate', id, '--overlap', '1h')
+  assert.match(
+    rotated,
+    /has another secret\. The one of before signs as well until \S+Z\. .+\nwhsec_/,
+  )
+  const hint = rotated.slice(-4)
+  assert.match(await run('list'), new RegExp(`…${hint}, and the one of before until 20`))
+  assert.match(await run('rotate', id, '--overlap', '0s'), /The one of before signs no more\./)
   assert.equal(await run('remove', id), `${address} is told nothing any more.`)
   assert.match(await run('list'), /^Nobody is told\./)
 })

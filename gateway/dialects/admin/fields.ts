@@ -16,6 +16,8 @@ import type { LimitName } from '../../callers/limits.ts'
 export const NAME_PATTERN = '^[\\p{L}\\p{N}][\\p{L}\\p{N} ._@-]{0,63}$'
 export const NAME_RULE =
   'letters, digits, spaces and . _ @ -, at most 64, the first a letter or digit'
+/** A month: for how long what is replaced may still work. */
+export const MAX_OVERLAP_SECONDS = 2_592_000
 const MAX_TAGS = 32
 const MAX_TAG_CHARACTERS = 256
 

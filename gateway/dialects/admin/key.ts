@@ -5,13 +5,20 @@ import type { Static } from 'typebox'
 
 import { ROLES } from '../../callers/caller.ts'
 import { limitsToWire } from '../../callers/limits.ts'
-import { Bodies, LimitsBody, Name, NullableTime, TagsBody, Time } from './fields.ts'
+import {
+  Bodies,
+  LimitsBody,
+  MAX_OVERLAP_SECONDS,
+  Name,
+  NullableTime,
+  TagsBody,
+  Time,
+} from './fields.ts'
 import type { Role } from '../../callers/caller.ts'
 import type { ApiKey } from '../../db/api-keys.ts'
 
 const MAX_PATTERNS = 1000
 const MAX_CACHE_SECONDS = 31_536_000
-const MAX_OVERLAP_SECONDS = 2_592_000
 
 const RoleName = Type.Unsafe<Role>({ type: 'string', enum: [...ROLES] })
 const AllowedModels = Type.Unsafe<string[] | null>({

@@ -5,7 +5,7 @@ import type { Static } from 'typebox'
 
 import { DELIVERY_STATES } from '../../db/webhook-deliveries.ts'
 import { hintOf } from '../../secrets.ts'
-import { NullableTime, Time } from './fields.ts'
+import { MAX_OVERLAP_SECONDS, NullableTime, Time } from './fields.ts'
 import type { DeliveryRecord, DeliveryState } from '../../db/webhook-deliveries.ts'
 import type { StoredWebhook } from '../../db/webhooks.ts'
 
@@ -14,6 +14,15 @@ const MAX_URL_CHARACTERS = 2_000
 const MIN_SECRET_CHARACTERS = 24
 const MAX_SECRET_CHARACTERS = 500
 
+const Secret = Type.Optional(
+  Type.String({
+    minLength: MIN_SECRET_CHARACTERS,
+    maxLength: MAX_SECRET_CHARACTERS,
+    description:
+      'What calls are signed with: whsec_ and base64, or any text. Without it one is made, and the answer has it.',
+  }),
+)
+
 export const WebhookDraft = Type.Object(
   {
     url: Type.String({
@@ -21,18 +30,32 @@ export const WebhookDraft = Type.Object(
       maxLength: MAX_URL_CHARACTERS,
       description: 'What is called, https:// or http://.',
     }),
-    secret: Type.Optional(
-      Type.String({
-        minLength: MIN_SECRET_CHARACTERS,
-        maxLength: MAX_SECRET_CHARACTERS,
-        description:
-          'What calls are signed with: whsec_ and base64, or any text. Without it one is made, and the answer has it.',
-      }),
-    ),
+    secret: Secret,
   },
   { additionalProperties: false },
 )
 export type WebhookDraft = Static<typeof WebhookDraft>
+
+export interface WebhookRotation {
+  secret?: string
+  overlap_seconds?: number
+}
+
+/** No body at all: a secret is made, and the overlap is a day. */
+export const WebhookRotationBody = Type.Unsafe<WebhookRotation | null>({
+  type: ['object', 'null'],
+  properties: {
+    secret: Secret,
+    overlap_seconds: {
+      type: 'integer',
+      minimum: 0,
+      maximum: MAX_OVERLAP_SECONDS,
+      description:
+        'How long calls are signed with the secret of before as well; without it a day, 0: not at all.',
+    },
+  },
+  additionalProperties: false,
+})
 
 const nullableText = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], description })
@@ -42,6 +65,11 @@ const WEBHOOK = {
   id: nullableText('null: headrace.yaml has it, and it is changed there.'),
   url: Type.String(),
   secret_hint: Type.String({ description: 'The last characters of its secret.' }),
+  previous_secret_until: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    format: 'date-time',
+    description: 'Until then calls are signed with the secret of before as well.',
+  }),
   source: Type.Unsafe<'file' | 'api'>({ type: 'string', enum: ['file', 'api'] }),
   created_at: NullableTime,
 }
@@ -51,14 +79,40 @@ export const NewWebhookBody = Type.Object({
   secret: Type.String({ description: 'Shown here only.' }),
 })
 
-export function webhookBody({ id, url, hint, createdAt }: StoredWebhook) {
-  const shown = { object: 'webhook' as const, id, url, secret_hint: hint, source: 'api' as const }
-  return { ...shown, created_at: createdAt.toISOString() }
+export function webhookBody({
+  id,
+  url,
+  hint,
+  previousUntil,
+  createdAt,
+}: StoredWebhook): Static<typeof WebhookBody> {
+  return {
+    object: 'webhook',
+    id,
+    url,
+    secret_hint: hint,
+    previous_secret_until: previousUntil?.toISOString() ?? null,
+    source: 'api',
+    created_at: createdAt.toISOString(),
+  }
 }
 
-export function fileWebhookBody({ url, secret }: { url: string; secret: string }) {
-  const shown = { object: 'webhook' as const, id: null, url, secret_hint: hintOf(secret) }
-  return { ...shown, source: 'file' as const, created_at: null }
+export function fileWebhookBody({
+  url,
+  secret,
+}: {
+  url: string
+  secret: string
+}): Static<typeof WebhookBody> {
+  return {
+    object: 'webhook',
+    id: null,
+    url,
+    secret_hint: hintOf(secret),
+    previous_secret_until: null,
+    source: 'file',
+    created_at: null,
+  }
 }
 
 const State = Type.Unsafe<DeliveryState>({

@@ -1,83 +1,36 @@
 // Who is told of deployments: addresses that are configured, in the format of Standard Webhooks, until they have heard.
 
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { migrate } from '../../../gateway/db/migrate.ts'
-import { Ledger } from '../../../gateway/deployments/ledger.ts'
-import { Webhooks } from '../../../gateway/deployments/webhooks.ts'
-import { Keyring } from '../../../gateway/secrets.ts'
-import { errorOf, startAdmin } from '../../support/admin.ts'
-import { recordLog } from '../../support/logger.ts'
+import { errorOf } from '../../support/admin.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { eventually } from '../../support/runtime.ts'
-import type { Pool } from '../../../gateway/db/pool.ts'
+import {
+  administerWebhooks,
+  deploymentDraft,
+  openWebhooks,
+  SECRET,
+  signatureOf,
+  startReceiver,
+} from '../../support/webhooks.ts'
 
 const postgres = usePostgres()
-const KEY = Buffer.alloc(32, 3)
-const KEYRING = new Keyring([Buffer.alloc(32, 7)])
-const SECRET = `whsec_${KEY.toString('base64')}`
 
-interface Call {
-  headers: Record<string, string>
-  body: string
-}
-
-/** Answers with one status after the other, the last one for ever. */
-async function startReceiver(t: TestContext, statuses: number[]) {
-  const calls: Call[] = []
-  const server = createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    request.on('end', () => {
-      calls.push({ headers: request.headers as Record<string, string>, body })
-      const status = statuses[calls.length - 1] ?? statuses.at(-1)!
-      response.writeHead(status, { location: '/elsewhere' }).end()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  const { port } = server.address() as AddressInfo
-  return { calls, url: `http://127.0.0.1:${port}/hook` }
-}
-
-function open(t: TestContext, pool: Pool, urls: string[]) {
-  const { logger } = recordLog()
-  const options = { pool, keyring: KEYRING, logger, pollMs: 10, firstPauseMs: 5 }
-  const webhooks = new Webhooks(options)
-  webhooks.configure(urls.map((url) => ({ url, secret: SECRET })))
-  t.after(() => webhooks.close())
-  return { webhooks, ledger: new Ledger({ pool, announce: webhooks.announce }) }
-}
-
-function draft(version: string, basedOn: number | null) {
-  return {
-    model: 'guide',
-    action: 'deploy' as const,
-    state: {
-      targets: [{ version, weight: 1 }],
-      canary: null,
-      shadow: null,
-      fallbacks: [],
-      sticky: 'session' as const,
-    },
-    basedOn,
-    restores: null,
-    reason: 'because',
-    actor: { id: null, name: 'ada', via: 'api' as const },
-  }
+async function administer(t: TestContext, inFile: string[] = []) {
+  const pool = await postgres.pool(t)
+  await migrate(pool)
+  return administerWebhooks(t, pool, inFile)
 }
 
 test('each change is told with a signature that can be checked, and again until it is received', async (t) => {
   const pool = await postgres.pool(t)
   await migrate(pool)
   const { calls, url } = await startReceiver(t, [500, 302, 204])
-  const { ledger } = open(t, pool, [url])
-  const entry = await ledger.append(draft('guide@1', null))
+  const { ledger } = openWebhooks(t, pool, [url])
+  const entry = await ledger.append(deploymentDraft('guide@1', null))
   const undelivered = async () => {
     const { rows } = await pool.query('SELECT 1 FROM webhook_deliveries WHERE delivered_at IS NULL')
     return rows.length
@@ -85,9 +38,7 @@ test('each change is told with a signature that can be checked, and again until 
   await eventually('it is received', async () => (await undelivered()) === 0)
   assert.equal(calls.length, 3, 'after an error and a redirection, which is not followed')
   const { headers, body } = calls[2]!
-  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
-  const expected = createHmac('sha256', KEY).update(signed).digest('base64')
-  assert.equal(headers['webhook-signature'], `v1,${expected}`)
+  assert.equal(headers['webhook-signature'], signatureOf({ headers, body }, SECRET))
   assert.equal(new Set(calls.map((call) => call.headers['webhook-id'])).size, 1)
   const { type, timestamp, data } = JSON.parse(body) as {
     type: string
@@ -103,27 +54,13 @@ test('what is owed is sent after a restart, and never to an address that is not 
   await migrate(pool)
   const kept = await startReceiver(t, [200])
   const dropped = await startReceiver(t, [200])
-  const before = open(t, pool, [kept.url, dropped.url])
+  const before = openWebhooks(t, pool, [kept.url, dropped.url])
   await before.webhooks.close()
-  await before.ledger.append(draft('guide@1', null))
-  open(t, pool, [kept.url])
+  await before.ledger.append(deploymentDraft('guide@1', null))
+  openWebhooks(t, pool, [kept.url])
   await eventually('it is told', () => kept.calls.length === 1)
   assert.equal(dropped.calls.length, 0)
 })
-
-/** A gateway whose webhooks are administered. */
-async function administer(t: TestContext, inFile: string[] = []) {
-  const pool = await postgres.pool(t)
-  await migrate(pool)
-  const { webhooks, ledger } = open(t, pool, inFile)
-  const admin = await startAdmin(t, pool, { deps: { webhooks: { webhooks, keyring: KEYRING } } })
-  const add = (body: object) => admin.ask('POST', '/admin/webhooks', body)
-  const deliveries = async (query = '') => {
-    const { body } = await admin.ask('GET', `/admin/webhooks/deliveries?${query}`)
-    return body['data'] as Record<string, unknown>[]
-  }
-  return { ...admin, ledger, add, deliveries }
-}
 
 test('an address that the admin API was given is told, with a secret that nobody sees again', async (t) => {
   const { ask, add, ledger, pool, deliveries } = await administer(t)
@@ -132,13 +69,9 @@ test('an address that the admin API was given is told, with a secret that nobody
   assert.equal(added.status, 201, JSON.stringify(added.body))
   const secret = String(added.body['secret'])
   assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
-  await ledger.append(draft('guide@1', null))
+  await ledger.append(deploymentDraft('guide@1', null))
   await eventually('it is told', () => calls.length === 1)
-  const { headers, body } = calls[0]!
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
-  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
-  const expected = createHmac('sha256', key).update(signed).digest('base64')
-  assert.equal(headers['webhook-signature'], `v1,${expected}`)
+  assert.equal(calls[0]!.headers['webhook-signature'], signatureOf(calls[0]!, secret))
 
   const listed = await ask('GET', '/admin/webhooks')
   const audit = await ask('GET', '/admin/audit?kind=webhook')
@@ -158,7 +91,7 @@ test('what was not received is told with its error, and sent again when asked to
   const { ask, add, ledger, deliveries } = await administer(t)
   const { calls, url } = await startReceiver(t, [200])
   await add({ url, secret: SECRET })
-  await ledger.append(draft('guide@1', null))
+  await ledger.append(deploymentDraft('guide@1', null))
   await eventually('it is told', async () => (await deliveries('state=delivered')).length === 1)
   const [first] = await deliveries()
   const again = await ask('POST', `/admin/webhooks/deliveries/${String(first?.['id'])}/resend`)
@@ -190,7 +123,7 @@ test('a webhook that is removed is owed nothing', async (t) => {
   const { ask, add, ledger, deliveries } = await administer(t)
   const { calls, url } = await startReceiver(t, [500])
   const { body } = await add({ url })
-  await ledger.append(draft('guide@1', null))
+  await ledger.append(deploymentDraft('guide@1', null))
   await eventually('it is tried', () => calls.length > 0)
   const path = `/admin/webhooks/${String(body['id'])}`
   assert.equal((await ask('DELETE', path)).status, 200)
