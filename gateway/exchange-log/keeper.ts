@@ -9,6 +9,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { deleteEarlyExchanges, forgetEarlyTexts, hasEarlyExchanges } from '../db/early-exchanges.ts'
 import { dayOf, ensurePartitions, findOldestDay } from '../db/partitions.ts'
 import {
   asOnlyKeeper,
@@ -92,7 +93,28 @@ export class Keeper {
       await this.#deleteTexts(client)
       await deleteUnusedSystemPrompts(client, today - 1)
       await this.#keepShadows(client)
+      await this.#keepEarly(client)
     })
+  }
+
+  /** Rows of before there were days. They don't say whose project they are of, so that its shortest time counts for all. */
+  async #keepEarly(client: Queryable): Promise<void> {
+    const { retentionDays, bodiesRetentionDays, now } = this.#options
+    if (!(await hasEarlyExchanges(client))) return
+    const endOf = (days: number) => new Date((dayOf(now()) - days) * DAY_MS)
+    if (retentionDays !== null) {
+      const before = endOf(retentionDays)
+      await this.#inBatches(() => deleteEarlyExchanges(client, before, BATCH))
+    }
+    const texts = [bodiesRetentionDays, await shortestOfProjects(client)].filter((d) => d !== null)
+    if (texts.length === 0 || !(await hasEarlyExchanges(client))) return
+    await this.#inBatches(() => forgetEarlyTexts(client, endOf(Math.min(...texts)), BATCH))
+  }
+
+  async #inBatches(work: () => Promise<number>): Promise<void> {
+    while (!this.#stop.signal.aborted && (await work()) === BATCH) {
+      await this.#pause(this.#options.pauseMs)
+    }
   }
 
   /** What a shadow answered lives as long as the exchange. */

@@ -232,3 +232,32 @@ test('a round that fails is told, and the next one is not kept from doing its wo
   }
   await keeper.close()
 })
+
+test('what was logged before there were days goes too, and its table with the last row', async (t) => {
+  const { pool, keeperAt } = await openKept(t)
+  // As 0002 made it, of an installation that is older than days.
+  await pool.query(`CREATE TABLE exchanges_before_days (
+    id uuid PRIMARY KEY, prompt jsonb, answer text[], parameters jsonb
+  )`)
+  await pool.query(
+    `INSERT INTO exchanges_before_days
+     SELECT exchange_id_at(at::timestamptz), '{}', '{hello}', '{}'
+     FROM unnest('{2026-03-01T12:00Z, 2026-03-05T12:00Z, 2026-03-09T12:00Z}'::text[]) AS at`,
+  )
+  const left = async () => {
+    const { rows } = await pool.query<{ answer: string[] | null }>(
+      'SELECT answer FROM exchanges_before_days ORDER BY id',
+    )
+    return rows.map(({ answer }) => answer?.[0] ?? null)
+  }
+  await keeperAt('2026-03-10T00:00:00Z').keep()
+  assert.deepEqual(await left(), ['hello', 'hello', 'hello'], 'for ever')
+  await keeperAt('2026-03-10T00:00:00Z', { retentionDays: 8, bodiesRetentionDays: 2 }).keep()
+  assert.deepEqual(await left(), [null, 'hello'])
+  await makeProject(pool, 1)
+  await keeperAt('2026-03-11T00:00:00Z').keep()
+  assert.deepEqual(await left(), [null, null], 'by the shortest time of a project')
+  await keeperAt('2026-03-20T00:00:00Z', { retentionDays: 8 }).keep()
+  const { rows } = await pool.query(`SELECT to_regclass('exchanges_before_days') AS table`)
+  assert.deepEqual(rows, [{ table: null }])
+})
