@@ -33,6 +33,7 @@ import { addNoteCommands } from './catalog-notes.ts'
 import { addRequirementCommands } from './catalog-requirements.ts'
 import { addVersionCommands } from './catalog-versions.ts'
 import { asTable, json, timeCell } from './table.ts'
+import type { Standing } from '../gateway/catalog/guards.ts'
 import type { CatalogVersion } from '../gateway/db/catalog-versions.ts'
 import type { ListedModel } from '../gateway/db/catalog-models.ts'
 import type { TagsPatch } from '../gateway/dialects/admin/fields.ts'
@@ -92,7 +93,8 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
         const { rows } = await listVersions(pool, model, filter)
         const live = []
         for (const { id } of rows) {
-          if ((await liveIn(id, pool)) !== null) live.push(await measured(id))
+          const role = (await liveIn(id, pool))?.role
+          if (role === 'live' || role === 'canary') live.push(await measured(id))
         }
         return json({ ...shown, live_metrics: live })
       }),
@@ -113,8 +115,8 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
         const filter = { states: readStates(flags.state), before: null, limit: MOST_ROWS }
         const { rows } = await listVersions(pool, model, filter)
         if (flags.json) return json(rows.map(versionBody))
-        const live = await Promise.all(rows.map(({ id }) => liveIn(id, pool)))
-        return versionTable(rows, (row) => live[rows.indexOf(row)] !== null)
+        const standings = await Promise.all(rows.map(({ id }) => liveIn(id, pool)))
+        return versionTable(rows, standings)
       }),
     )
 
@@ -218,19 +220,16 @@ function modelTable(models: ListedModel[]): string {
   return asTable(['MODEL', 'TASK', 'OWNER', 'VERSIONS', 'NEWEST READY', 'LICENCE'], rows)
 }
 
-function versionTable(
-  versions: CatalogVersion[],
-  isLive: (version: CatalogVersion) => boolean,
-): string {
+function versionTable(versions: CatalogVersion[], standings: readonly (Standing | null)[]): string {
   if (versions.length === 0) return 'There are no such versions.'
-  const rows = versions.map((version) => [
+  const rows = versions.map((version, index) => [
     version.id,
     version.condition === 'present' ? version.state : `${version.state}, ${version.condition}`,
-    isLive(version) ? 'live' : '-',
+    standings[index]?.role ?? '-',
     version.kind === 'local' ? (version.precision ?? '-') : `${version.upstream}: ${version.asks}`,
     version.baseModel ?? '-',
     timeCell(version.createdAt),
     version.createdBy ?? '-',
   ])
-  return asTable(['VERSION', 'STATE', 'LIVE', 'IS', 'BASE MODEL', 'MADE', 'BY'], rows)
+  return asTable(['VERSION', 'STATE', 'TRAFFIC', 'IS', 'BASE MODEL', 'MADE', 'BY'], rows)
 }

@@ -5,7 +5,8 @@
 import { listAttachments } from '../db/catalog-attachments.ts'
 import { listLatestEvaluations } from '../db/catalog-evaluations.ts'
 import { listNotes } from '../db/catalog-notes.ts'
-import { listVersions } from '../db/catalog-versions.ts'
+import { findVersion, listVersions } from '../db/catalog-versions.ts'
+import { findLiveDeployment } from '../db/deployments.ts'
 import { measureLive } from './live-metrics.ts'
 import { getCatalogModel } from './models.ts'
 import { getVersion } from './versions.ts'
@@ -15,7 +16,7 @@ import type { CatalogModel } from '../db/catalog-models.ts'
 import type { Note } from '../db/catalog-notes.ts'
 import type { CatalogVersion } from '../db/catalog-versions.ts'
 import type { Pool } from '../db/pool.ts'
-import type { Guards } from './guards.ts'
+import type { Guards, Standing } from './guards.ts'
 import type { LiveMetrics } from './live-metrics.ts'
 
 export interface CardData {
@@ -28,8 +29,8 @@ export interface CardData {
   versions: CatalogVersion[]
   /** there are older ones */
   hasMoreVersions: boolean
-  /** what makes each of the versions live, by id; of the others nothing */
-  live: Map<string, string>
+  /** what each of the versions is to the model's traffic, by id; of the others nothing */
+  standings: Map<string, Standing>
   /** of the version and the one before it, the latest of each metric */
   evaluations: Evaluation[]
   metrics: LiveMetrics | null
@@ -51,7 +52,7 @@ export const METRICS_DAYS = 30
 const DAY_MS = 24 * 60 * 60_000
 
 /**
- * @param number of a version; undefined: the live one, else the newest that is ready, else the newest
+ * @param number of a version; undefined: the live one that gets most, else the newest that is ready, else the newest
  * @throws GatewayError `model_not_in_catalog`, `version_not_found`
  */
 export async function collectCard(
@@ -63,18 +64,12 @@ export async function collectCard(
   const model = await getCatalogModel(pool, name)
   const states = ['draft', 'ready', 'archived'] as const
   const listed = await listVersions(pool, name, { states, before: null, limit: MAX_VERSIONS })
-  const live = new Map<string, string>()
-  for (const { id } of listed.rows) {
-    const why = await liveIn(id, pool)
-    if (why !== null) live.set(id, why)
+  const version = await chosenVersion(pool, name, number, listed.rows)
+  const standings = new Map<string, Standing>()
+  for (const { id } of version ? [version, ...listed.rows] : []) {
+    const standing = await liveIn(id, pool)
+    if (standing) standings.set(id, standing)
   }
-  const version =
-    number === undefined
-      ? (listed.rows.find(({ id }) => live.has(id)) ??
-        listed.rows.find(({ state }) => state === 'ready') ??
-        listed.rows[0] ??
-        null)
-      : await getVersion(pool, `${name}@${number}`)
   const before = { states: ['ready', 'archived'], before: version?.number ?? 0, limit: 1 } as const
   const [previous = null] = (await listVersions(pool, name, before)).rows
   const compared = [version, previous].filter((each) => each !== null)
@@ -85,7 +80,7 @@ export async function collectCard(
     previous,
     versions: listed.rows,
     hasMoreVersions: listed.hasMore,
-    live,
+    standings,
     evaluations: await listLatestEvaluations(
       pool,
       compared.map(({ id }) => id),
@@ -94,6 +89,21 @@ export async function collectCard(
     ...notes,
     at,
   }
+}
+
+/** A version on trial is not what the model is, and the live one may be older than what is listed. */
+async function chosenVersion(
+  pool: Pool,
+  model: string,
+  number: number | undefined,
+  newest: readonly CatalogVersion[],
+): Promise<CatalogVersion | null> {
+  if (number !== undefined) return getVersion(pool, `${model}@${number}`)
+  const live = await findLiveDeployment(pool, model)
+  const own = live?.state.targets.filter(({ version }) => version.startsWith(`${model}@`)) ?? []
+  const [first] = own.toSorted((a, b) => b.weight - a.weight)
+  const version = first && (await findVersion(pool, first.version))
+  return version ?? newest.find(({ state }) => state === 'ready') ?? newest[0] ?? null
 }
 
 async function notesOf(pool: Pool, model: string, version: CatalogVersion | null) {

@@ -66,13 +66,17 @@ function trainingData(sets: TrainingData[] | null): string {
 export function versionsPart({
   versions,
   hasMoreVersions,
-  live,
+  standings,
   version,
 }: CardData): string | null {
   if (versions.length < 2) return null
+  const roleOf = ({ id }: CatalogVersion) => {
+    const standing = standings.get(id)
+    return standing ? `, **${standing.role}**` : ''
+  }
   const rows = versions.map((each) => [
     each.id === version?.id ? `**${inline(each.id)}**` : inline(each.id),
-    `${each.state}${live.has(each.id) ? ', **live**' : ''}${each.condition === 'present' ? '' : `, ${each.condition}`}`,
+    `${each.state}${roleOf(each)}${each.condition === 'present' ? '' : `, ${each.condition}`}`,
     inline(each.kind === 'local' ? (each.source ?? '') : `${each.upstream}: ${each.asks}`),
     day(each.createdAt),
     firstLine(each.changeNote),

@@ -11,6 +11,7 @@ import { pricePart, servicePart } from './card-service.ts'
 import { code, inline, nested, table } from './markdown.ts'
 import { versionPart, versionsPart } from './card-versions.ts'
 import type { CardData } from './card-data.ts'
+import type { Standing } from './guards.ts'
 import type { Note } from '../db/catalog-notes.ts'
 
 export function writeCard(data: CardData): string {
@@ -35,13 +36,20 @@ export function writeCard(data: CardData): string {
   return `${parts.filter((part) => part !== null).join('\n\n')}\n`
 }
 
-function summary({ model, version, live }: CardData): string {
-  const why = version && live.get(version.id)
+const ROLES: Record<Standing['role'], string> = {
+  live: 'Live',
+  canary: 'Canary',
+  shadow: 'Shadow',
+  fallback: 'Fallback',
+}
+
+function summary({ model, version, standings }: CardData): string {
+  const standing = version ? standings.get(version.id) : undefined
   const state =
     version && `${version.state}${version.condition === 'present' ? '' : `, ${version.condition}`}`
   const rows: (readonly [string, string | null])[] = [
     ['Version', version && `${code(version.id)}, ${state}`],
-    ['Live', why === undefined || why === null ? null : inline(why)],
+    [standing ? ROLES[standing.role] : '', standing ? inline(standing.why) : null],
     ['Task', model.task && inline(model.task)],
     ['Owner', model.owner && inline(model.owner)],
     ['Licence', orNull(version?.licence ?? model.licence)],

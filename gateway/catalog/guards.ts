@@ -1,4 +1,4 @@
-// What stands in the way of taking a version out of use: that it answers for its model, or is loaded.
+// What stands in the way of taking a version out of use: its part in what is live, or that it is loaded.
 //
 // Knows: questions. Does not know: who answers them.
 
@@ -6,17 +6,24 @@ import { RuntimeError } from '../../runtime/client.ts'
 import { servesVersion } from '../../runtime/protocol.ts'
 import { findNewestLocal } from '../db/catalog-versions.ts'
 import { listLiveSince } from '../db/deployments.ts'
-import { versionsOf } from '../deployments/next-state.ts'
 import { fromRuntimeFailure } from '../errors.ts'
 import type { Runtime } from '../../runtime/client.ts'
+import type { Deployment } from '../db/deployments.ts'
 import type { Queryable } from '../db/pool.ts'
+
+/** What a version is to the traffic of a model. */
+export interface Standing {
+  role: 'live' | 'canary' | 'shadow' | 'fallback'
+  /** in words that go on "… can't be archived: …" */
+  why: string
+}
 
 export interface Guards {
   /**
-   * What makes a version answer without being named, in words that go on "it is live: …"; null: nothing does.
+   * What makes a version answer without being named; null: nothing does.
    * @param db the transaction in which the version's row is locked
    */
-  liveIn(versionId: string, db: Queryable): Promise<string | null>
+  liveIn(versionId: string, db: Queryable): Promise<Standing | null>
   /** An engine holds it, on any host. */
   isLoaded(versionId: string): Promise<boolean>
 }
@@ -28,11 +35,34 @@ export interface Guards {
 export const deployedIsLive: Guards['liveIn'] = async (versionId, db) => {
   const model = versionId.slice(0, versionId.lastIndexOf('@'))
   const live = await listLiveSince(db, 0)
-  const deployed = live.find(({ state }) => versionsOf(state).includes(versionId))
-  if (deployed) return `it is in deployment ${deployed.number} of ${deployed.model}`
+  // Its own model's first: it may be a fallback of another one as well.
+  for (const each of live.toSorted(
+    (a, b) => Number(b.model === model) - Number(a.model === model),
+  )) {
+    const standing = standingIn(each, versionId)
+    if (standing) return standing
+  }
   if (live.some((each) => each.model === model)) return null
   const newest = await findNewestLocal(db, model)
-  return newest === versionId ? `it is the newest version of ${model}` : null
+  if (newest !== versionId) return null
+  return { role: 'live', why: `it is the newest version of ${model}` }
+}
+
+function standingIn({ model, number, state }: Deployment, versionId: string): Standing | null {
+  const { targets, canary, shadow, fallbacks } = state
+  const where = `deployment ${number} of ${model}`
+  const share = (part: number) => `${Number((part * 100).toFixed(2))} %`
+  if (targets.some(({ version }) => version === versionId)) {
+    return { role: 'live', why: `it is live in ${where}` }
+  }
+  if (canary?.version === versionId) {
+    return { role: 'canary', why: `it is the canary of ${where}, at ${share(canary.share)}` }
+  }
+  if (fallbacks.includes(versionId)) {
+    return { role: 'fallback', why: `it is a fallback of ${where}` }
+  }
+  if (shadow?.version !== versionId) return null
+  return { role: 'shadow', why: `it is the shadow of ${where}, at ${share(shadow.share)}` }
 }
 
 /** @param runtime null: there is none, and so no engine */

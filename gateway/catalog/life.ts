@@ -7,7 +7,7 @@
 import { GatewayError } from '../errors.ts'
 import type { CatalogVersion, VersionState } from '../db/catalog-versions.ts'
 import type { Queryable } from '../db/pool.ts'
-import type { Guards } from './guards.ts'
+import type { Guards, Standing } from './guards.ts'
 
 const NEXT: Record<VersionState, VersionState[]> = {
   draft: ['ready'],
@@ -40,6 +40,13 @@ export async function changeState(
   return after
 }
 
+const WAY_OUT: Record<Standing['role'], string> = {
+  live: 'Let another version answer first.',
+  canary: 'Promote it or go back first.',
+  shadow: 'End the shadow first.',
+  fallback: 'Deploy without it as a fallback first.',
+}
+
 /** @throws GatewayError `version_live` */
 export async function refuseLive(
   id: string,
@@ -47,10 +54,8 @@ export async function refuseLive(
   { liveIn }: Pick<Guards, 'liveIn'>,
   transaction: Queryable,
 ): Promise<void> {
-  const why = await liveIn(id, transaction)
-  if (why === null) return
-  throw new GatewayError(
-    'version_live',
-    `${id} can't be ${what}, as it is live: ${why}. Let another version answer first.`,
-  )
+  const standing = await liveIn(id, transaction)
+  if (standing === null) return
+  const { role, why } = standing
+  throw new GatewayError('version_live', `${id} can't be ${what}: ${why}. ${WAY_OUT[role]}`)
 }

@@ -67,7 +67,7 @@ test('a version that an upstream answers is deployed when it is ready, and stays
   for (const [method, body] of [['PATCH', { state: 'archived' }], ['DELETE']] as const) {
     const refused = errorOf(await ask(method, `${path}/1`, body))
     assert.deepEqual([refused.status, refused.code], [409, 'version_live'])
-    assert.match(refused.message, /it is in deployment \d+ of support/)
+    assert.match(refused.message, /it is live in deployment \d+ of support/)
   }
   assert.ok((await deploy('support@2')).status < 300)
   assert.equal((await ask('PATCH', `${path}/1`, { state: 'archived' })).status, 200)
