@@ -11,6 +11,7 @@ import { buildApp } from './app.ts'
 import { LocalBackend } from './backends/local.ts'
 import { AnswerStore } from './cache/answer-store.ts'
 import { ResponseCache } from './cache/response-cache.ts'
+import { declaredIsLive } from './catalog/guards.ts'
 import { openCatalog } from './catalog/open.ts'
 import { evaluationGateOf, openTrials } from './canary/open.ts'
 import { issuerOf } from './callers/identities.ts'
@@ -251,6 +252,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     webhooks: { webhooks, keyring },
     catalog: {
       ...catalog,
+      guards: {
+        ...catalog.guards,
+        liveIn: declaredIsLive(catalog.guards.liveIn, (id) => declared.routes.modelNaming(id)),
+      },
       upstreams: async () => (await declared.upstreams.list()).map(({ name }) => name),
     },
     shadows: trials.shadows,

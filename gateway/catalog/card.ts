@@ -41,6 +41,7 @@ const ROLES: Record<Standing['role'], string> = {
   canary: 'Canary',
   shadow: 'Shadow',
   fallback: 'Fallback',
+  declared: 'Declared',
 }
 
 function summary({ model, version, standings }: CardData): string {

@@ -13,7 +13,7 @@ import type { Queryable } from '../db/pool.ts'
 
 /** What a version is to the traffic of a model. */
 export interface Standing {
-  role: 'live' | 'canary' | 'shadow' | 'fallback'
+  role: 'live' | 'canary' | 'shadow' | 'fallback' | 'declared'
   /** in words that go on "… can't be archived: …" */
   why: string
 }
@@ -63,6 +63,19 @@ function standingIn({ model, number, state }: Deployment, versionId: string): St
   }
   if (shadow?.version !== versionId) return null
   return { role: 'shadow', why: `it is the shadow of ${where}, at ${share(shadow.share)}` }
+}
+
+/** @param modelNaming the declared model that names a version; null: none does */
+export function declaredIsLive(
+  liveIn: Guards['liveIn'],
+  modelNaming: (versionId: string) => string | null,
+): Guards['liveIn'] {
+  return async (versionId, db) => {
+    const standing = await liveIn(versionId, db)
+    const model = standing ? null : modelNaming(versionId)
+    if (model === null) return standing
+    return { role: 'declared', why: `the declared model '${model}' names it` }
+  }
 }
 
 /** @param runtime null: there is none, and so no engine */

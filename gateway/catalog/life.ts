@@ -45,6 +45,7 @@ const WAY_OUT: Record<Standing['role'], string> = {
   canary: 'Promote it or go back first.',
   shadow: 'End the shadow first.',
   fallback: 'Deploy without it as a fallback first.',
+  declared: 'Declare another target first.',
 }
 
 /** @throws GatewayError `version_live` */

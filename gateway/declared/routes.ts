@@ -60,6 +60,14 @@ export class DeclaredRoutes implements Routes {
     return this.#models.has(model)
   }
 
+  /** @returns the first declared model that names this version of the library; null: none does */
+  modelNaming(version: string): string | null {
+    for (const [name, { targets, fallbacks = [] }] of this.#models) {
+      if ([...targets, ...fallbacks].some((target) => target.version === version)) return name
+    }
+    return null
+  }
+
   backendOf(upstream: string): Backend | undefined {
     return this.#upstreams.get(upstream)
   }

@@ -9,16 +9,21 @@ import { ModelStore } from '../../models/store.ts'
 import { scratchFolder } from '../models/scratch.ts'
 import { startAdmin } from './admin.ts'
 import { recordLog } from './logger.ts'
+import type { Guards } from '../../gateway/catalog/guards.ts'
 import type { Pool } from '../../gateway/db/pool.ts'
 import type { TestPostgres } from './postgres.ts'
 
-export async function startCatalog(t: TestContext, postgres: TestPostgres | Pool) {
+export async function startCatalog(
+  t: TestContext,
+  postgres: TestPostgres | Pool,
+  { liveIn = deployedIsLive }: Partial<Pick<Guards, 'liveIn'>> = {},
+) {
   const dataDir = await scratchFolder(t)
   const store = new ModelStore(dataDir)
   /** ids of versions that an engine holds */
   const loaded = new Set<string>()
   const guards = {
-    liveIn: deployedIsLive,
+    liveIn,
     isLoaded: (id: string) => Promise.resolve(loaded.has(id)),
   }
   const upstreams = () => Promise.resolve(['openai', 'azure'])

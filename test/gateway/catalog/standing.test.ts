@@ -4,10 +4,12 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
+import { declaredIsLive, deployedIsLive } from '../../../gateway/catalog/guards.ts'
 import { Ledger } from '../../../gateway/deployments/ledger.ts'
 import { publishVersion } from '../../models/scratch.ts'
 import { errorOf } from '../../support/admin.ts'
 import { startCatalog } from '../../support/catalog.ts'
+import { openDeclaration } from '../../support/declared-gateway.ts'
 import { ADMIN_KEY } from '../../support/gateway.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { deploymentDraft } from '../../support/webhooks.ts'
@@ -79,4 +81,17 @@ test('what keeps a version from being archived is told with its part', async (t)
     assert.deepEqual([refused.status, refused.code], [409, 'version_live'])
     assert.match(refused.message, words)
   }
+})
+
+test('a version that a declared model names is not taken from it', async (t) => {
+  const targets = [{ version: 'guide@1' }]
+  const { routes } = await openDeclaration(t, { models: { pinned: { targets } } })
+  const liveIn = declaredIsLive(deployedIsLive, (id) => routes.modelNaming(id))
+  const { ask, store, registrar } = await startCatalog(t, postgres, { liveIn })
+  for (let count = 0; count < 3; count++) await publishVersion(store, 'guide')
+  await registrar.sync()
+  const refused = errorOf(await ask('DELETE', `${MODEL}/versions/1`))
+  assert.deepEqual([refused.status, refused.code], [409, 'version_live'])
+  assert.match(refused.message, /can't be deleted: the declared model 'pinned' names it\. Declare/)
+  assert.equal((await ask('DELETE', `${MODEL}/versions/2`)).status, 200)
 })
