@@ -41,36 +41,46 @@ export function addRequirementCommands(catalog: Command, run: WithCatalog) {
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  headrace catalog require guide --min tickets:f1=0.9 --max tickets:loss=1.2',
+      '\nExample:\n  headrace catalog require guide --min tickets:f1=0.9 --max tickets:loss=1.2' +
+        '\n  headrace catalog require guide --drop tickets:loss' +
+        '\n\nWhat is not named stays, the other bound of a metric too; without options they are listed.',
     )
     .action((model: string, flags: RequireFlags) =>
       run(async ({ pool, actor }) => {
         await getCatalogModel(pool, model)
         const { min = [], max = [], drop = [] } = flags
         const isAsked = min.length + max.length + drop.length === 0
-        const before = await listRequirements(pool, model)
-        if (isAsked) return flags.json ? json(requirementsBody(model, before)) : tableOf(before)
-        const requirements = merged(before, { min, max, drop })
-        const draft = checked(RequirementsDraft, { requirements })
-        const after = await setRequirements(pool, actor, model, readRequirements(draft))
+        if (isAsked) {
+          const now = await listRequirements(pool, model)
+          return flags.json ? json(requirementsBody(model, now)) : tableOf(now)
+        }
+        const after = await setRequirements(pool, actor, model, (before) => {
+          const requirements = merged(before, { min, max, drop })
+          return readRequirements(checked(RequirementsDraft, { requirements }))
+        })
         return flags.json ? json(requirementsBody(model, after)) : tableOf(after)
       }),
     )
 }
 
-/** What is not named stays; both bounds of what is are said anew. */
+/** What is not named stays, the other bound of what is named too. */
 function merged(
   before: readonly Requirement[],
   { min, max, drop }: Required<Omit<RequireFlags, 'json'>>,
 ): Requirement[] {
-  const said = new Map<string, Requirement>()
-  for (const { value, ...named } of min) said.set(keyOf(named), { ...named, min: value, max: null })
-  for (const { value, ...named } of max) {
-    const bound = said.get(keyOf(named))?.min ?? null
-    said.set(keyOf(named), { ...named, min: bound, max: value })
+  const required = new Map(before.map((each) => [keyOf(each), each]))
+  for (const named of drop) {
+    if (required.delete(keyOf(named))) continue
+    const { dataset, metric } = named
+    throw new InvalidArgumentError(`${dataset}:${metric} is not required, and can't be dropped.`)
   }
-  const gone = new Set([...drop.map(keyOf), ...said.keys()])
-  return [...before.filter((each) => !gone.has(keyOf(each))), ...said.values()]
+  const bounded = ({ dataset, metric }: Named, bound: Partial<Requirement>) => {
+    const known = required.get(keyOf({ dataset, metric })) ?? { min: null, max: null }
+    required.set(keyOf({ dataset, metric }), { ...known, dataset, metric, ...bound })
+  }
+  for (const { value, ...named } of min) bounded(named, { min: value })
+  for (const { value, ...named } of max) bounded(named, { max: value })
+  return [...required.values()]
 }
 
 const keyOf = ({ dataset, metric }: Named) => JSON.stringify([dataset, metric])

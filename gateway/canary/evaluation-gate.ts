@@ -1,5 +1,6 @@
 // Whether versions may get traffic by what they were measured at: every requirement of the model is met by the newest
-// value of its dataset and metric.
+// value of its dataset and metric, on every split that it was measured on. If the newest of all counted, a good value on
+// what a version was trained on would hide a bad one.
 //
 // Whoever overrides it says why, and the ledger keeps that with what was not met.
 //
@@ -12,13 +13,15 @@ import type { Gate } from '../deployments/switchboard.ts'
 
 export interface Evaluations {
   requirementsOf(model: string): Promise<Requirement[]>
-  /** of each dataset and metric the newest */
+  /** of each dataset, split and metric the newest */
   evaluationsOf(version: string): Promise<Measured[]>
 }
 
 /** A requirement that isn't met. */
 interface Shortfall extends Requirement {
   version: string
+  /** '' where the dataset has none */
+  split: string
   /** null: it was never measured */
   value: number | null
 }
@@ -31,12 +34,13 @@ async function checkGate(
   const requirements = await requirementsOf(version.slice(0, version.lastIndexOf('@')))
   if (requirements.length === 0) return []
   const measured = await evaluationsOf(version)
-  return requirements.flatMap((requirement) => {
+  return requirements.flatMap((requirement): Shortfall[] => {
     const { dataset, metric, min, max } = requirement
-    const value =
-      measured.find((each) => each.dataset === dataset && each.metric === metric)?.value ?? null
-    const isMet = value !== null && value >= (min ?? -Infinity) && value <= (max ?? Infinity)
-    return isMet ? [] : [{ version, ...requirement, value }]
+    const own = measured.filter((each) => each.dataset === dataset && each.metric === metric)
+    if (own.length === 0) return [{ version, ...requirement, split: '', value: null }]
+    return own
+      .filter(({ value }) => value < (min ?? -Infinity) || value > (max ?? Infinity))
+      .map(({ split, value }) => ({ version, ...requirement, split, value }))
   })
 }
 
@@ -65,11 +69,12 @@ export function evaluationGate(evaluations: Evaluations): Gate {
   }
 }
 
-function wordsOf({ version, dataset, metric, min, max, value }: Shortfall): string {
+function wordsOf({ version, dataset, split, metric, min, max, value }: Shortfall): string {
   const bounds = [
     ...(min === null ? [] : [`at least ${min}`]),
     ...(max === null ? [] : [`at most ${max}`]),
   ]
   const is = value === null ? 'was not measured' : `is ${value}`
-  return `${metric} on ${dataset} of ${version} ${is} (required: ${bounds.join(' and ')})`
+  const where = split === '' ? dataset : `${dataset}, ${split},`
+  return `${metric} on ${where} of ${version} ${is} (required: ${bounds.join(' and ')})`
 }

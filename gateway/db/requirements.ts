@@ -15,6 +15,8 @@ export interface Requirement {
 
 export interface Measured {
   dataset: string
+  /** '' where the dataset has none */
+  split: string
   metric: string
   value: number
 }
@@ -25,6 +27,11 @@ export async function listRequirements(db: Queryable, model: string): Promise<Re
     [model],
   )
   return rows
+}
+
+/** Whoever changes requirements waits for who does so; readers don't. They are few, and seldom changed. */
+export async function lockRequirements(transaction: Queryable): Promise<void> {
+  await transaction.query('LOCK TABLE model_requirements IN SHARE ROW EXCLUSIVE MODE')
 }
 
 /** In a transaction: all of them are replaced. @param requirements each dataset and metric once */
@@ -48,11 +55,11 @@ export async function replaceRequirements(
   )
 }
 
-/** Of each dataset and metric the newest value, whichever split it was measured on. */
+/** Of each dataset, split and metric the newest value. */
 export async function newestEvaluations(db: Queryable, version: string): Promise<Measured[]> {
   const { rows } = await db.query<Measured>(
-    `SELECT DISTINCT ON (dataset, metric) dataset, metric, value FROM catalog_evaluations
-     WHERE version = $1 ORDER BY dataset, metric, measured_at DESC, id DESC`,
+    `SELECT DISTINCT ON (dataset, metric, split) dataset, split, metric, value FROM catalog_evaluations
+     WHERE version = $1 ORDER BY dataset, metric, split, measured_at DESC, id DESC`,
     [version],
   )
   return rows

@@ -158,7 +158,7 @@ export function adminCanaryRoutes(app: App, { pool, now }: { pool: Pool; now: ()
       const requirements = readRequirements(request.body)
       return requirementsBody(
         model,
-        await setRequirements(pool, actorOf(request), model, requirements),
+        await setRequirements(pool, actorOf(request), model, () => requirements),
       )
     },
   )

@@ -103,10 +103,13 @@ test('a model is shown with how its live version does, and says what is required
   const said = await run('require', 'guide', ...bounds)
   assert.match(said.stdout, /a:b +f1 +0\.9 +1\nfaq +loss +- +1\.2/)
   const changed = await run('require', 'guide', '--min', 'faq:loss=0.1', '--drop', 'a:b:f1')
-  assert.match(changed.stdout, /AT MOST\nfaq +loss +0\.1 +-\n$/)
+  assert.match(changed.stdout, /AT MOST\nfaq +loss +0\.1 +1\.2\n$/)
   const kept = JSON.parse((await run('require', 'guide', '--json')).stdout) as object
-  const requirements = [{ dataset: 'faq', metric: 'loss', min: 0.1, max: null }]
+  const requirements = [{ dataset: 'faq', metric: 'loss', min: 0.1, max: 1.2 }]
   assert.deepEqual(kept, { object: 'requirements', model: 'guide', requirements })
   assert.equal((await run('require', 'guide', '--min', 'f1')).code, 2)
+  const dropped = await run('require', 'guide', '--drop', 'faq:f1')
+  assert.equal(dropped.code, 2)
+  assert.match(dropped.text, /faq:f1 is not required/)
   assert.match((await run('require', 'nobody')).text, /nobody/)
 })

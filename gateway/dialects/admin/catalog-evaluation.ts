@@ -31,7 +31,11 @@ const EvaluationDraft = Type.Object(
       Type.Boolean({ description: 'Without it: yes. Losses and error rates: no.' }),
     ),
     sample_size: Type.Optional(
-      Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 1 }),
+      Type.Unsafe<number | null>({
+        type: ['integer', 'null'],
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+      }),
     ),
     run: word('Of whatever evaluated, so that its own record can be found.', 1_000),
     measured_at: Type.Optional(

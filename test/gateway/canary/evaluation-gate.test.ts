@@ -33,8 +33,10 @@ test('a version that is not measured, or too low, is refused by name; nothing is
   assert.equal(requirements.length, 3)
 
   measured.push(
-    { dataset: 'triage', metric: 'accuracy', value: 0.84 },
-    { dataset: 'toxic', metric: 'rate', value: 0.01 },
+    { dataset: 'triage', split: 'test', metric: 'accuracy', value: 0.84 },
+    // What it was trained on, measured later.
+    { dataset: 'triage', split: 'train', metric: 'accuracy', value: 0.99 },
+    { dataset: 'toxic', split: '', metric: 'rate', value: 0.01 },
   )
   for (const action of ['deploy', 'canary']) {
     const refused = errorOf(await deploy({ action, version: 'guide@2' }))
@@ -45,7 +47,7 @@ test('a version that is not measured, or too low, is refused by name; nothing is
     )
     assert.match(
       refused.message,
-      /accuracy on triage of guide@2 is 0\.84 \(required: at least 0\.9\)/,
+      /accuracy on triage, test, of guide@2 is 0\.84 \(required: at least 0\.9\)/,
     )
     assert.doesNotMatch(refused.message, /toxic/)
   }
@@ -71,8 +73,8 @@ test('a version that is not measured, or too low, is refused by name; nothing is
   const back = await ask('POST', '/admin/models/guide/rollback', { to: 1 })
   assert.equal(back.status, 200, JSON.stringify(back.body))
 
-  measured.splice(0, 1, { dataset: 'triage', metric: 'accuracy', value: 0.9 })
-  measured.push({ dataset: 'latin', metric: 'wer', value: 0.1 })
+  measured.splice(0, 1, { dataset: 'triage', split: 'test', metric: 'accuracy', value: 0.9 })
+  measured.push({ dataset: 'latin', split: '', metric: 'wer', value: 0.1 })
   assert.equal((await deploy({ action: 'canary', version: 'guide@2' })).status, 200)
   assert.equal((await deploy({ action: 'step' })).status, 200)
 })
@@ -95,7 +97,7 @@ test('requirements make sense, and whoever changes them is in the audit log', as
   assert.equal(changes.length, 2)
 })
 
-test('the newest value of a dataset and metric counts, whichever split it is of', async (t) => {
+test('the newest value of each split counts', async (t) => {
   const pool = await postgres.pool(t)
   await pool.query(
     `INSERT INTO catalog_models (name, tags, limits, created_at, created_by, updated_at)
@@ -129,7 +131,22 @@ test('the newest value of a dataset and metric counts, whichever split it is of'
     told('guide@3', 'f1', 0.5, 4),
   ])
   assert.deepEqual(await newestEvaluations(pool, 'guide@2'), [
-    { dataset: 'triage', metric: 'accuracy', value: 0.9 },
-    { dataset: 'triage', metric: 'f1', value: 0.6 },
+    { dataset: 'triage', split: '', metric: 'accuracy', value: 0.7 },
+    { dataset: 'triage', split: 'test', metric: 'accuracy', value: 0.9 },
+    { dataset: 'triage', split: '', metric: 'f1', value: 0.6 },
   ])
+})
+
+test('two people who set requirements at once both succeed, one after the other', async (t) => {
+  const { ask } = await startTrialGateway(t, postgres)
+  const path = '/admin/models/guide/requirements'
+  const bounds = Array.from({ length: 12 }, (_, index) => index / 20)
+  const told = await Promise.all(
+    bounds.map((min) =>
+      ask('PUT', path, { requirements: [{ dataset: 'triage', metric: 'accuracy', min }] }),
+    ),
+  )
+  assert.deepEqual([...new Set(told.map(({ status }) => status))], [200])
+  const { requirements } = (await ask('GET', path)).body as { requirements: object[] }
+  assert.equal(requirements.length, 1)
 })

@@ -66,6 +66,7 @@ test('evaluations are told in batches, and listed by version, dataset and metric
     [{ ...f1, value: '0.9' }, 'evaluations[0].value'],
     [{ metric: 'f1', value: 1 }, 'evaluations[0].dataset'],
     [{ ...f1, sample_size: 0 }, 'evaluations[0].sample_size'],
+    [{ ...f1, sample_size: 1e30 }, 'evaluations[0].sample_size'],
     [{ ...f1, measured_at: future }, 'evaluations[0].measured_at'],
   ]
   for (const [draft, param] of wrong) {
