@@ -12,7 +12,7 @@ import type { LimitsPatch, TagsPatch } from '../gateway/dialects/admin/fields.ts
 import type { Page } from '../gateway/db/page.ts'
 
 /** What `none`, `never` and `all` are read as: commander would make an empty text of null. */
-const NOTHING = Symbol('nothing')
+export const NOTHING = Symbol('nothing')
 export type OrNothing<T> = T | typeof NOTHING
 
 export function orNull<T>(value: OrNothing<T> | undefined): T | null | undefined {

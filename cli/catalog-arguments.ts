@@ -2,14 +2,15 @@
 
 import { readFileSync } from 'node:fs'
 
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { Check } from 'typebox/value'
 import type { Static, TSchema } from 'typebox'
 
-import { GatewayError } from '../gateway/errors.ts'
 import { MODEL_NAME, VERSION_NUMBER } from '../models/manifest.ts'
 import { schemaProblems } from '../models/schema-problems.ts'
 import { splitReference } from '../models/store.ts'
+import { NOTHING } from './arguments.ts'
+import type { OrNothing } from './arguments.ts'
 
 export interface Reference {
   model: string
@@ -33,9 +34,8 @@ export function readVersionId(text: string): string {
   throw new InvalidArgumentError('Allowed is model@number.')
 }
 
-/** As it is; `@file` is what the file holds, and `none` nothing. */
-export function readText(text: string): string | null {
-  if (text === 'none') return null
+/** As it is; `@file` is what the file holds. */
+export function readText(text: string): string {
   return text.startsWith('@') ? readFile(text.slice(1)).toString('utf8') : text
 }
 
@@ -59,6 +59,29 @@ export function readFile(path: string): Buffer {
   }
 }
 
+const orNone =
+  <T>(read: (text: string) => T) =>
+  (text: string): OrNothing<T> =>
+    text === 'none' ? NOTHING : read(text)
+
+/** As it is, or `@file`; `none` takes away. */
+export const textOption = (flags: string, about: string) =>
+  new Option(flags, about).argParser(orNone(readText))
+
+/** A file of JSON; `none` takes away. */
+export const fileOption = (flags: string, about: string) =>
+  new Option(flags, about).argParser(orNone(readJsonFile))
+
+/** Of a model, and of a version that costs something else. */
+export const priceOption = () =>
+  fileOption('--price <file>', 'a JSON object: input, cached_input, output, second; none')
+
+/** @throws InvalidArgumentError where a command is to change something and nothing is named */
+export function requireSomething(said: object): void {
+  if (Object.values(said).some((value) => value !== undefined)) return
+  throw new InvalidArgumentError('Nothing is said that could be changed: name an option.')
+}
+
 export function readNumber(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text)
   if (Number.isFinite(value)) return value
@@ -67,10 +90,10 @@ export function readNumber(text: string): number {
 
 /**
  * The same as the admin API takes, and no more.
- * @throws GatewayError with everything that is wrong
+ * @throws InvalidArgumentError with everything that is wrong
  */
 export function checked<T extends TSchema>(schema: T, draft: object): Static<T> {
   const said: unknown = JSON.parse(JSON.stringify(draft))
   if (Check(schema, said)) return said
-  throw new GatewayError('invalid_value', schemaProblems(schema, said).join('; '))
+  throw new InvalidArgumentError(`${schemaProblems(schema, said).join('; ')}.`)
 }

@@ -5,13 +5,16 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { deployedIsLive } from '../gateway/catalog/guards.ts'
+import { getCatalogModel } from '../gateway/catalog/models.ts'
 import { Registrar } from '../gateway/catalog/registrar.ts'
+import { getVersion } from '../gateway/catalog/versions.ts'
 import { keepLibraryId } from '../models/library-id.ts'
 import { ModelStore } from '../models/store.ts'
 import { withDatabase } from './database.ts'
 import type { Guards } from '../gateway/catalog/guards.ts'
 import type { Actor } from '../gateway/db/audit.ts'
 import type { Pool } from '../gateway/db/pool.ts'
+import type { Reference } from './catalog-arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 interface Catalog {
@@ -44,4 +47,14 @@ export function withCatalog(deps: DatabaseCommandDeps): WithCatalog {
       }
       return work({ pool, actor, liveIn: deployedIsLive, language })
     })
+}
+
+/** @returns the version's id; undefined: the model was named alone @throws GatewayError where the catalog has none */
+export async function requireReference(
+  pool: Pool,
+  { model, number }: Reference,
+): Promise<string | undefined> {
+  if (number !== null) return (await getVersion(pool, `${model}@${number}`)).id
+  await getCatalogModel(pool, model)
+  return undefined
 }

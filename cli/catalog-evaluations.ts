@@ -1,10 +1,9 @@
 // `headrace catalog evaluate`, `evaluations`: what versions achieved on datasets.
 
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 
 import { tellEvaluations } from '../gateway/catalog/evaluations.ts'
-import { getCatalogModel } from '../gateway/catalog/models.ts'
 import { listEvaluations } from '../gateway/db/catalog-evaluations.ts'
 import { EvaluationBatch, evaluationBody } from '../gateway/dialects/admin/catalog-evaluation.ts'
 import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
@@ -19,6 +18,7 @@ import { asTable, json, timeCell } from './table.ts'
 import type { Evaluation } from '../gateway/db/catalog-evaluations.ts'
 import type { PageFlags } from './arguments.ts'
 import type { Reference } from './catalog-arguments.ts'
+import { requireReference } from './catalog-database.ts'
 import type { WithCatalog } from './catalog-database.ts'
 
 interface EvaluateFlags {
@@ -48,9 +48,18 @@ export function addEvaluationCommands(catalog: Command, run: WithCatalog) {
     .option('--run <reference>', 'of whatever evaluated')
     .addOption(new Option('--at <time>', 'when; without it now').argParser(readTime))
     .addOption(
-      new Option('--file <file>', 'instead: a JSON array, as the admin API takes it').argParser(
-        readJsonFile,
-      ),
+      new Option('--file <file>', 'instead: a JSON array, as the admin API takes it')
+        .argParser(readJsonFile)
+        .conflicts([
+          'dataset',
+          'split',
+          'metric',
+          'value',
+          'lowerIsBetter',
+          'samples',
+          'run',
+          'at',
+        ]),
     )
     .option('--json', 'as JSON')
     .addHelpText(
@@ -59,7 +68,7 @@ export function addEvaluationCommands(catalog: Command, run: WithCatalog) {
     )
     .action((id: string, flags: EvaluateFlags) =>
       run(async ({ pool, actor }) => {
-        const drafts = flags.file ?? [draftOf(flags)]
+        const drafts = flags.file === undefined ? [draftOf(flags)] : flags.file
         const { evaluations } = checked(EvaluationBatch, { evaluations: drafts })
         const told = await tellEvaluations(pool, actor, id, evaluations)
         if (flags.json) return json(told.map(evaluationBody))
@@ -82,8 +91,7 @@ export function addEvaluationCommands(catalog: Command, run: WithCatalog) {
         { dataset, metric, ...flags }: PageFlags & { dataset?: string; metric?: string },
       ) =>
         run(async ({ pool }) => {
-          await getCatalogModel(pool, model)
-          const version = number === null ? undefined : `${model}@${number}`
+          const version = await requireReference(pool, { model, number })
           const filter = { model, version, dataset, metric }
           const page = await listEvaluations(pool, filter, pageOf(flags))
           if (flags.json) return json(page.rows.map(evaluationBody))
@@ -93,6 +101,9 @@ export function addEvaluationCommands(catalog: Command, run: WithCatalog) {
 }
 
 function draftOf({ dataset, split, metric, value, samples, run, ...flags }: EvaluateFlags) {
+  if (dataset === undefined || metric === undefined || value === undefined) {
+    throw new InvalidArgumentError('Name --dataset, --metric and --value; or --file.')
+  }
   return {
     dataset,
     split,

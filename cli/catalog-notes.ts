@@ -6,12 +6,12 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 
 import { attach, writeNote } from '../gateway/catalog/notes.ts'
-import { getCatalogModel } from '../gateway/catalog/models.ts'
 import { listAttachments } from '../gateway/db/catalog-attachments.ts'
 import { listNotes, NOTE_KINDS, searchNotes } from '../gateway/db/catalog-notes.ts'
 import { attachmentBody, noteBody, NoteDraft } from '../gateway/dialects/admin/catalog-note.ts'
 import { addPageOptions, moreRows, pageOf } from './arguments.ts'
 import { checked, readFile, readReference, readText } from './catalog-arguments.ts'
+import { requireReference } from './catalog-database.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { Note, NoteKind } from '../gateway/db/catalog-notes.ts'
 import type { PageFlags } from './arguments.ts'
@@ -62,8 +62,7 @@ export function addNoteCommands(catalog: Command, run: WithCatalog) {
     .addHelpText('after', '\nExample:\n  headrace catalog notes guide --search latency')
     .action(({ model, number }: Reference, { kind, search, ...flags }: NotesFlags) =>
       run(async ({ pool, language }) => {
-        await getCatalogModel(pool, model)
-        const version = number === null ? undefined : `${model}@${number}`
+        const version = await requireReference(pool, { model, number })
         const filter = { model, version, kind }
         const page =
           search === undefined ? await listNotes(pool, filter, pageOf(flags)) : await find(search)
@@ -109,7 +108,7 @@ export function addNoteCommands(catalog: Command, run: WithCatalog) {
 
 function readSomeText(argument: string): string {
   const text = readText(argument)
-  if (text !== null && text.trim() !== '') return text
+  if (text.trim() !== '') return text
   throw new InvalidArgumentError('Allowed is a text, or @file.')
 }
 

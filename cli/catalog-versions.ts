@@ -4,7 +4,6 @@
 //
 // Exit codes: 0 done, 1 it failed, 2 the command makes no sense.
 
-import { Option } from 'commander'
 import type { Command } from 'commander'
 
 import { changeVersion } from '../gateway/catalog/versions.ts'
@@ -13,20 +12,29 @@ import {
   versionBody,
   VersionPatch,
 } from '../gateway/dialects/admin/catalog-version.ts'
-import { checked, readJsonFile, readText, readVersionId } from './catalog-arguments.ts'
+import { orNull } from './arguments.ts'
+import {
+  checked,
+  fileOption,
+  priceOption,
+  readVersionId,
+  requireSomething,
+  textOption,
+} from './catalog-arguments.ts'
 import { serverApi } from './server-api.ts'
 import { json } from './table.ts'
+import type { OrNothing } from './arguments.ts'
 import type { WithCatalog } from './catalog-database.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 interface VersionFlags {
-  baseModel?: string | null
-  trainingData?: unknown
-  hyperparameters?: unknown
-  trainingRun?: string | null
-  changeNote?: string | null
-  createdBy?: string | null
-  price?: unknown
+  baseModel?: OrNothing<string>
+  trainingData?: OrNothing<unknown>
+  hyperparameters?: OrNothing<unknown>
+  trainingRun?: OrNothing<string>
+  changeNote?: OrNothing<string>
+  createdBy?: OrNothing<string>
+  price?: OrNothing<unknown>
   json?: boolean
 }
 
@@ -34,11 +42,8 @@ interface RegisterFlags extends VersionFlags {
   upstream?: string
   asks?: string
   draft?: boolean
-  licence?: string | null
+  licence?: OrNothing<string>
 }
-
-const text = (flags: string, about: string) => new Option(flags, about).argParser(readText)
-const file = (flags: string, about: string) => new Option(flags, about).argParser(readJsonFile)
 
 export function addVersionCommands(
   catalog: Command,
@@ -58,7 +63,7 @@ export function addVersionCommands(
       .requiredOption('--upstream <name>', 'a declared one')
       .requiredOption('--asks <name>', 'what it is called there; best one that never changes')
       .option('--draft', 'not to be deployed yet')
-      .addOption(text('--licence <name>', 'SPDX id')),
+      .addOption(textOption('--licence <name>', 'SPDX id')),
   )
     .addHelpText(
       'after',
@@ -67,7 +72,7 @@ export function addVersionCommands(
     .action(async (model: string, flags: RegisterFlags) => {
       const { upstream, asks, licence } = flags
       const state = flags.draft ? 'draft' : undefined
-      const draft = { upstream, asks, licence, state, ...saidOfVersion(flags) }
+      const draft = { upstream, asks, licence: orNull(licence), state, ...saidOfVersion(flags) }
       const told = await ask('POST', pathOf(model), checked(UpstreamVersionDraft, draft))
       say(flags.json ? json(told) : `${String(told['id'])} is in the catalog.`)
     })
@@ -92,6 +97,7 @@ export function addVersionCommands(
     .addHelpText('after', '\nExample:\n  headrace catalog describe guide@3 --change-note @new.md')
     .action((id: string, flags: VersionFlags) =>
       run(async ({ pool, actor, liveIn }) => {
+        requireSomething(saidOfVersion(flags))
         const patch = checked(VersionPatch, saidOfVersion(flags))
         const version = await changeVersion({ pool, guards: { liveIn } }, actor, id, patch)
         return flags.json ? json(versionBody(version)) : `${id} is described.`
@@ -118,24 +124,24 @@ export function addVersionCommands(
 
 function addFacts(command: Command): Command {
   return command
-    .addOption(text('--base-model <name>', 'what it was fine-tuned from'))
-    .addOption(file('--training-data <file>', 'a JSON array of name, size, split, source'))
-    .addOption(file('--hyperparameters <file>', 'a JSON object'))
-    .addOption(text('--training-run <reference>', 'of whatever trained it'))
-    .addOption(text('--change-note <text>', 'what is new in it'))
-    .addOption(text('--created-by <name>', 'who made it'))
-    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
+    .addOption(textOption('--base-model <name>', 'what it was fine-tuned from'))
+    .addOption(fileOption('--training-data <file>', 'a JSON array of name, size, split, source'))
+    .addOption(fileOption('--hyperparameters <file>', 'a JSON object'))
+    .addOption(textOption('--training-run <reference>', 'of whatever trained it'))
+    .addOption(textOption('--change-note <text>', 'what is new in it'))
+    .addOption(textOption('--created-by <name>', 'who made it'))
+    .addOption(priceOption())
     .option('--json', 'as JSON')
 }
 
 function saidOfVersion(flags: VersionFlags) {
   return {
-    base_model: flags.baseModel,
-    training_data: flags.trainingData,
-    hyperparameters: flags.hyperparameters,
-    training_run: flags.trainingRun,
-    change_note: flags.changeNote,
-    created_by: flags.createdBy,
-    price: flags.price,
+    base_model: orNull(flags.baseModel),
+    training_data: orNull(flags.trainingData),
+    hyperparameters: orNull(flags.hyperparameters),
+    training_run: orNull(flags.trainingRun),
+    change_note: orNull(flags.changeNote),
+    created_by: orNull(flags.createdBy),
+    price: orNull(flags.price),
   }
 }

@@ -25,8 +25,15 @@ import {
   listedModelBody,
 } from '../gateway/dialects/admin/catalog-model.ts'
 import { readStates, versionBody } from '../gateway/dialects/admin/catalog-version.ts'
-import { readTag } from './arguments.ts'
-import { checked, readJsonFile, readReference, readText } from './catalog-arguments.ts'
+import { orNull, readTag } from './arguments.ts'
+import {
+  checked,
+  fileOption,
+  priceOption,
+  readReference,
+  requireSomething,
+  textOption,
+} from './catalog-arguments.ts'
 import { withCatalog } from './catalog-database.ts'
 import { addEvaluationCommands } from './catalog-evaluations.ts'
 import { addNoteCommands } from './catalog-notes.ts'
@@ -35,8 +42,9 @@ import { addVersionCommands } from './catalog-versions.ts'
 import { asTable, json, timeCell } from './table.ts'
 import type { Standing } from '../gateway/catalog/guards.ts'
 import type { CatalogVersion } from '../gateway/db/catalog-versions.ts'
-import type { ListedModel } from '../gateway/db/catalog-models.ts'
+import type { CatalogLimits, ListedModel } from '../gateway/db/catalog-models.ts'
 import type { TagsPatch } from '../gateway/dialects/admin/fields.ts'
+import type { OrNothing } from './arguments.ts'
 import type { Reference } from './catalog-arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
@@ -44,16 +52,16 @@ import type { DatabaseCommandDeps } from './database.ts'
 const MOST_ROWS = 1_000
 
 interface ModelFlags {
-  task?: string | null
-  owner?: string | null
-  description?: string | null
-  intendedUse?: string | null
-  userGuide?: string | null
-  knownIssues?: string | null
-  licence?: string | null
+  task?: OrNothing<string>
+  owner?: OrNothing<string>
+  description?: OrNothing<string>
+  intendedUse?: OrNothing<string>
+  userGuide?: OrNothing<string>
+  knownIssues?: OrNothing<string>
+  licence?: OrNothing<string>
   tag?: TagsPatch
-  price?: unknown
-  limits?: unknown
+  price?: OrNothing<unknown>
+  limits?: OrNothing<unknown>
   json?: boolean
 }
 
@@ -144,6 +152,7 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
     .addHelpText('after', '\nExample:\n  headrace catalog set guide --description @about.md')
     .action((name: string, flags: ModelFlags) =>
       run(async ({ pool, actor }) => {
+        requireSomething(saidOfModel(flags))
         const patch = checked(CatalogModelPatch, saidOfModel(flags))
         const model = await changeCatalogModel(pool, actor, name, patch)
         return flags.json ? json(catalogModelBody(model)) : `${name} is changed.`
@@ -170,41 +179,48 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
   return catalog
 }
 
-const text = (flags: string, about: string) => new Option(flags, about).argParser(readText)
-const file = (flags: string, about: string) => new Option(flags, about).argParser(readJsonFile)
-
 function addModelOptions(command: Command): Command {
   return command
-    .addOption(text('--task <word>', 'chat, embeddings, rerank, classify, …'))
-    .addOption(text('--owner <name>', 'who answers for it'))
-    .addOption(text('--description <text>', 'what it is'))
-    .addOption(text('--intended-use <text>', 'what it is for, and what not'))
-    .addOption(text('--user-guide <text>', 'how to ask it'))
-    .addOption(text('--known-issues <text>', 'what it gets wrong'))
-    .addOption(text('--licence <name>', 'SPDX id'))
+    .addOption(textOption('--task <word>', 'chat, embeddings, rerank, classify, …'))
+    .addOption(textOption('--owner <name>', 'who answers for it'))
+    .addOption(textOption('--description <text>', 'what it is'))
+    .addOption(textOption('--intended-use <text>', 'what it is for, and what not'))
+    .addOption(textOption('--user-guide <text>', 'how to ask it'))
+    .addOption(textOption('--known-issues <text>', 'what it gets wrong'))
+    .addOption(textOption('--licence <name>', 'SPDX id'))
     .addOption(
       new Option('--tag <name=value>', 'a word of your own; name= takes it away').argParser(
         readTag,
       ),
     )
-    .addOption(file('--price <file>', 'a JSON object: input, cached_input, output, second'))
-    .addOption(file('--limits <file>', 'a JSON object: context_tokens, output_tokens, …'))
+    .addOption(priceOption())
+    .addOption(
+      fileOption('--limits <file>', 'a JSON object: context_tokens, output_tokens, …; none'),
+    )
     .option('--json', 'as JSON')
 }
 
 function saidOfModel(flags: ModelFlags) {
   return {
-    task: flags.task,
-    owner: flags.owner,
-    description: flags.description,
-    intended_use: flags.intendedUse,
-    user_guide: flags.userGuide,
-    known_issues: flags.knownIssues,
-    licence: flags.licence,
+    task: orNull(flags.task),
+    owner: orNull(flags.owner),
+    description: orNull(flags.description),
+    intended_use: orNull(flags.intendedUse),
+    user_guide: orNull(flags.userGuide),
+    known_issues: orNull(flags.knownIssues),
+    licence: orNull(flags.licence),
     tags: flags.tag,
-    price: flags.price,
-    limits: flags.limits,
+    price: orNull(flags.price),
+    limits: orNull(flags.limits) === null ? NO_LIMITS : flags.limits,
   }
+}
+
+/** Each is taken away by itself. */
+const NO_LIMITS: Record<keyof CatalogLimits, null> = {
+  context_tokens: null,
+  output_tokens: null,
+  requests_per_minute: null,
+  concurrent_requests: null,
 }
 
 function modelTable(models: ListedModel[]): string {

@@ -4,7 +4,7 @@
 //
 // Knows: what is said of an error. Does not know: process, which main.ts hands over.
 
-import { CommanderError } from 'commander'
+import { CommanderError, InvalidArgumentError } from 'commander'
 
 import { createProgram } from './program.ts'
 import { ConfigError } from '../gateway/settings/config.ts'
@@ -18,8 +18,9 @@ export async function runProgram(args: readonly string[], deps: ProgramDeps): Pr
   try {
     await createProgram(deps).parseAsync(args, { from: 'user' })
   } catch (error) {
-    // Commander has said what there was to say.
-    if (!(error instanceof CommanderError)) deps.stderr.write(`headrace: ${wordsOf(error)}\n`)
+    // Commander has said what there was to say, but of what a command found out itself.
+    const isSaid = error instanceof CommanderError && !(error instanceof InvalidArgumentError)
+    if (!isSaid) deps.stderr.write(`headrace: ${wordsOf(error)}\n`)
     deps.setExitCode(codeOf(error))
   }
 }

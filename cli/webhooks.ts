@@ -66,7 +66,7 @@ export function webhooksCommand({
     .option('--json', 'as the admin API tells it')
     .addHelpText(
       'after',
-      '\nExamples:\n  headrace webhooks add https://hooks.example.com/headrace' +
+      '\nExample:\n  headrace webhooks add https://hooks.example.com/headrace' +
         '\n  headrace webhooks add https://hooks.example.com/headrace --secret @secret.txt',
     )
     .action(async (url: string, { secret, json: asJson }: { secret?: string; json?: boolean }) => {

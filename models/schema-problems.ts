@@ -37,8 +37,10 @@ export function schemaProblems(schema: TSchema, value: unknown): string[] {
       case 'boolean':
         demand(error.instancePath, 'is not a known field')
         break
-      default:
-        demand(error.instancePath, error.message)
+      default: {
+        const title = titleAt(schema, error.instancePath)
+        demand(error.instancePath, title === undefined ? error.message : `must be ${title}`)
+      }
     }
   }
   return [...demands].map(([path, words]) => sentence(path, valueAt(value, path), words))
@@ -57,6 +59,22 @@ function valueAt(value: unknown, path: string): unknown {
     found = Object.entries(found).find(([name]) => name === unescape(key))?.[1]
   }
   return found
+}
+
+/** What a schema says in words of the field that may be there. */
+function titleAt(schema: TSchema, path: string): string | undefined {
+  let at = schema as Nested | undefined
+  for (const key of path.split('/').slice(1)) {
+    at = at?.properties?.[unescape(key)] ?? at?.items ?? at?.additionalProperties
+  }
+  return at?.title
+}
+
+interface Nested {
+  title?: string
+  properties?: Record<string, Nested>
+  items?: Nested
+  additionalProperties?: Nested
 }
 
 /** A segment of a JSON pointer as the key it stands for. */
