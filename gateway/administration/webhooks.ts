@@ -35,6 +35,9 @@ import type { Webhooks } from '../deployments/webhooks.ts'
 import type { WebhookDraft, WebhookRotation } from '../dialects/admin/webhook.ts'
 import type { Keyring } from '../secrets.ts'
 
+/** as headrace.yaml has it */
+const MIN_SECRET_CHARACTERS = 24
+const MAX_SECRET_CHARACTERS = 500
 /** Enough for whoever deploys a receiver once a day. */
 const OVERLAP_SECONDS = 86_400
 
@@ -180,10 +183,13 @@ async function getDelivery(db: Queryable, id: string): Promise<DeliveryRecord> {
 /** @param given undefined: one is made */
 function readSecret(given: string | undefined): string {
   if (given === undefined) return makeWebhookSecret()
+  const refusal = (why: string) => new GatewayError('invalid_value', why, { param: 'secret' })
+  if (given.length < MIN_SECRET_CHARACTERS || given.length > MAX_SECRET_CHARACTERS) {
+    const allowed = `${MIN_SECRET_CHARACTERS} to ${MAX_SECRET_CHARACTERS} characters`
+    throw refusal(`'secret' must have ${allowed}; it has ${given.length}.`)
+  }
   if (isWebhookSecret(given)) return given
-  throw new GatewayError('invalid_value', `'secret' can't be used: ${WEBHOOK_SECRET_RULE}`, {
-    param: 'secret',
-  })
+  throw refusal(`'secret' can't be used: ${WEBHOOK_SECRET_RULE}`)
 }
 
 function readUrl(text: string): string {

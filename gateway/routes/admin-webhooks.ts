@@ -30,7 +30,9 @@ import type { App } from '../request.ts'
 
 const tags = ['webhooks']
 const security = [{ key: [] }]
-const params = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const params = Type.Object({
+  id: Type.String({ format: 'uuid', title: 'an id, as the list has it' }),
+})
 
 export function adminWebhookRoutes(app: App, deps: WebhookDeps) {
   const { pool, webhooks } = deps

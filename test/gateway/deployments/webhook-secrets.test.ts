@@ -87,6 +87,13 @@ test('a secret that only looks like base64 is refused, as it would sign with not
       ['webhooks.0.secret'],
     )
   }
+  for (const refused of [
+    errorOf(await add({ url, secret: 'much too short' })),
+    errorOf(await rotate({ secret: 'much too short' })),
+  ]) {
+    assert.deepEqual([refused.code, refused.param], ['invalid_value', 'secret'])
+    assert.doesNotMatch(refused.message, /much too short/)
+  }
   const nobody = '/admin/webhooks/0190163d-8694-739b-aea5-966c26f8ad91/rotate'
   assert.equal(errorOf(await ask('POST', nobody)).code, 'webhook_not_found')
 })
