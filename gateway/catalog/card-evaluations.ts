@@ -20,7 +20,8 @@ export function evaluationPart({ version, previous, evaluations }: CardData): st
     const { sampleSize } = each
     return [...cells, sampleSize === null ? '' : whole(sampleSize), measured(each)]
   })
-  const text = '↑ higher is better, ↓ lower is better; ✓ better than the version before, ✗ worse.'
+  const marks = compared ? '; ✓ better than the version before, ✗ worse' : ''
+  const text = `↑ higher is better, ↓ lower is better${marks}.`
   return `## Evaluations\n\n${table([...headings, 'Samples', 'Measured'], rows)}\n\n${text}`
 }
 

@@ -1,7 +1,7 @@
 // Of a model card: what the version does in service, what it may cost, and what callers should know.
 
 import { METRICS_DAYS } from './card-data.ts'
-import { dollars, large, milliseconds, percent, short, whole } from './figures.ts'
+import { dollars, large, milliseconds, percent, price, short, whole } from './figures.ts'
 import { table } from './markdown.ts'
 import type { CardData } from './card-data.ts'
 import type { CatalogLimits, CatalogPrice } from '../db/catalog-models.ts'
@@ -58,10 +58,10 @@ const PRICES: Record<keyof CatalogPrice, string> = {
 }
 
 export function pricePart({ model, version }: CardData): string | null {
-  const price = version?.price ?? model.price
+  const said = version?.price ?? model.price
   const prices = (Object.keys(PRICES) as (keyof CatalogPrice)[]).flatMap((name) => {
-    const value = price?.[name]
-    return value === undefined ? [] : [[PRICES[name], dollars(value)]]
+    const value = said?.[name]
+    return value === undefined ? [] : [[PRICES[name], price(value)]]
   })
   const limits = (Object.keys(LIMITS) as (keyof CatalogLimits)[]).flatMap((name) => {
     const value = model.limits[name]

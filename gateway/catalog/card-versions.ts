@@ -12,7 +12,7 @@ export function versionPart(version: CatalogVersion): string {
   const rows: (readonly [string, string | null])[] = [
     [
       'Answered by',
-      version.kind === 'local' ? 'this house, on its own runtime' : upstreamOf(version),
+      version.kind === 'local' ? 'Headrace, on its own runtime' : upstreamOf(version),
     ],
     [
       'Condition',

@@ -11,7 +11,6 @@ import { pricePart, servicePart } from './card-service.ts'
 import { code, inline, nested, table } from './markdown.ts'
 import { versionPart, versionsPart } from './card-versions.ts'
 import type { CardData } from './card-data.ts'
-import type { Standing } from './guards.ts'
 import type { Note } from '../db/catalog-notes.ts'
 
 export function writeCard(data: CardData): string {
@@ -33,24 +32,18 @@ export function writeCard(data: CardData): string {
     notesPart(data),
     `---\n\nWritten ${minute(data.at)} from the catalog of Headrace.`,
   ]
-  return `${parts.filter((part) => part !== null).join('\n\n')}\n`
-}
-
-const ROLES: Record<Standing['role'], string> = {
-  live: 'Live',
-  canary: 'Canary',
-  shadow: 'Shadow',
-  fallback: 'Fallback',
-  declared: 'Declared',
+  const text = `${parts.filter((part) => part !== null).join('\n\n')}\n`
+  // It is read in terminals too, which would obey them.
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\u{fffd}')
 }
 
 function summary({ model, version, standings }: CardData): string {
-  const standing = version ? standings.get(version.id) : undefined
+  const standing = version && standings.get(version.id)
   const state =
     version && `${version.state}${version.condition === 'present' ? '' : `, ${version.condition}`}`
   const rows: (readonly [string, string | null])[] = [
     ['Version', version && `${code(version.id)}, ${state}`],
-    [standing ? ROLES[standing.role] : '', standing ? inline(standing.why) : null],
+    ['Traffic', standing ? inline(standing.why.replace(/^it is /, '')) : null],
     ['Task', model.task && inline(model.task)],
     ['Owner', model.owner && inline(model.owner)],
     ['Licence', orNull(version?.licence ?? model.licence)],

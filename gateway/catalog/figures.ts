@@ -26,6 +26,10 @@ export const percent = (share: number) => `${short(share * 100)}\u00a0%`
 export const dollars = (usd: number) =>
   `$${usd !== 0 && Math.abs(usd) < 0.01 ? short(usd) : usd.toFixed(2)}`
 
+/** A price is told as it is, with two digits behind the point at least. */
+export const price = (usd: number) =>
+  `$${usd.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 12 })}`
+
 /** Three digits that count, four of what is written without a point. */
 export function short(value: number): string {
   if (Number.isInteger(value) || Math.abs(value) >= 1000) return whole(Math.round(value))

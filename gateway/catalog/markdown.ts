@@ -10,6 +10,7 @@ import MarkdownIt from 'markdown-it'
 const DEEPEST = 6
 
 const markdown = createMarkdown()
+const withHtml = new MarkdownIt({ html: true })
 
 function createMarkdown(): MarkdownIt {
   // Typographic replacements would change what somebody quotes, and what only looks like an address is not one.
@@ -63,7 +64,7 @@ export const escapeHtml = (text: string) => markdown.utils.escapeHtml(text)
 
 /** A text as part of another one: its headings are below that one's, and what it opens it also closes. */
 export function nested(text: string, below: number): string {
-  const lines = text.replaceAll(/\r\n?/g, '\n').trimEnd().split('\n')
+  const lines = withoutHtml(text.replaceAll(/\r\n?/g, '\n').trimEnd().split('\n'))
   const tokens = markdown.parse(lines.join('\n'), {})
   const open = tokens.findLast(({ type, level }) => type === 'fence' && level === 0)
   if (open && !isClosed(open.markup, lines.slice(open.map?.[0], open.map?.[1]))) {
@@ -78,6 +79,14 @@ export function nested(text: string, below: number): string {
     lines.splice(from, to - from, `${'#'.repeat(depth)} ${title}`)
   }
   return lines.join('\n')
+}
+
+/** As Markdown it may be read by somebody whose parser takes HTML, where a comment that is open hides all behind it. */
+function withoutHtml(lines: readonly string[]): string[] {
+  const blocks = withHtml.parse(lines.join('\n'), {}).filter(({ type }) => type === 'html_block')
+  const isHtml = (index: number) =>
+    blocks.some(({ map }) => map !== null && map[0] <= index && index < map[1])
+  return lines.map((line, index) => (isHtml(index) ? line.replaceAll('<', '&lt;') : line))
 }
 
 function isClosed(fence: string, [, ...inside]: string[]): boolean {

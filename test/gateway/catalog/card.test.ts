@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { hash, randomUUIDv7 } from 'node:crypto'
 import test from 'node:test'
 
+import MarkdownIt from 'markdown-it'
+
 import { publishVersion } from '../../models/scratch.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
 import { startCatalog } from '../../support/catalog.ts'
@@ -120,7 +122,7 @@ test('a card tells of the live version, beside the one before it, in Markdown an
     description: '# Guide\nAnswers *questions*.',
     owner: 'Ada | Bob',
     tags: { team: 'a' },
-    price: { input: 0.5, output: 1.5 },
+    price: { input: 0.5, cached_input: 0.0375, output: 1.125 },
   })
   const facts = { base_model: 'smol', training_data: [{ name: 'faq', size: 1200, split: 'train' }] }
   await ask('PATCH', `${MODEL}/versions/2`, { ...facts, hyperparameters: { lr: 0.0001 } })
@@ -135,7 +137,7 @@ test('a card tells of the live version, beside the one before it, in Markdown an
   assert.match(text, /^# guide\n/)
   const wanted = [
     '| **Version** | `guide@2`, ready |',
-    '| **Live** | it is the newest version of guide |',
+    '| **Traffic** | the newest version of guide |',
     '| **Owner** | Ada \\| Bob |',
     '### Guide\nAnswers *questions*.',
     '| faq | train | 1,200 |  |',
@@ -143,7 +145,8 @@ test('a card tells of the live version, beside the one before it, in Markdown an
     '| faq | f1\u00a0↑ | **0.9** | 0.8 | +0.1\u00a0(+12.5\u00a0%)\u00a0✓ |',
     '### Incident: Down',
     '##### Why\nA cable.',
-    '| Answer, a million tokens | $1.50 |',
+    '| Prompt that was cached, a million tokens | $0.0375 |',
+    '| Answer, a million tokens | $1.125 |',
   ]
   for (const part of wanted) assert.ok(text.includes(part), `${part}\n\nis not in\n\n${text}`)
 
@@ -172,6 +175,7 @@ test('whatever is written into the catalog, the page runs nothing and loads noth
     '"><svg onload=alert(1)>',
     '</main></body><iframe src="https://evil.example"></iframe>',
     '<!-- \n<style>*{display:none}</style>',
+    'a \u001b[31mterminal\u0007',
     '```\nan open fence <b>',
   ].join('\n\n')
   const line = '</title><script>alert(1)</script>|`"\'&lt;'
@@ -224,6 +228,13 @@ test('whatever is written into the catalog, the page runs nothing and loads noth
   for (const part of ['Evaluations', 'Versions', 'Notes']) {
     assert.match(html, new RegExp(`<h2 id="part-\\d+">${part}</h2>`))
   }
+  // Nor does it hide anything from whoever reads the Markdown with a parser that takes HTML, or in a terminal.
+  const { text } = await card('.md')
+  const parsed = new MarkdownIt({ html: true }).render(text)
+  for (const part of ['Evaluations', 'Versions', 'Notes']) {
+    assert.ok(parsed.replaceAll(/<!--[\s\S]*?(-->|$)/g, '').includes(`<h2>${part}</h2>`), part)
+  }
+  assert.doesNotMatch(text, /[^\P{Cc}\n\t]/u)
 })
 
 async function insertFeedback(pool: Pool, version: string, at: string, scores: number[]) {

@@ -43,7 +43,7 @@ test('a card is of the live version, not of one on trial or of one that nobody s
   const text = await card()
   assert.match(
     text,
-    /\*\*Version\*\* \| `guide@1`, ready \|\n.*\n\| \*\*Live\*\* \| it is live in deployment 1/,
+    /\*\*Version\*\* \| `guide@1`, ready \|\n.*\n\| \*\*Traffic\*\* \| live in deployment 1/,
   )
   for (const role of [
     'ready, **live**',
@@ -54,7 +54,7 @@ test('a card is of the live version, not of one on trial or of one that nobody s
     assert.ok(text.includes(role), role)
   assert.match(
     await card('?version=2'),
-    /\*\*Canary\*\* \| it is the canary of deployment 1 of guide, at 5 %/,
+    /\*\*Traffic\*\* \| the canary of deployment 1 of guide, at 5 %/,
   )
 })
 
