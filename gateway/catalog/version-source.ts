@@ -28,11 +28,25 @@ export function catalogVersions(
   folders: VersionSource,
 ): VersionSource {
   const known = new LRUCache<string, { found: Found; readAt: number }>({ max: MAX_KNOWN })
+  /** One at a time of each: while PostgreSQL is away, every request would add another that waits. */
+  const reading = new Set<string>()
   const read = async (id: string): Promise<Found> => {
     const version = await findVersion(pool, id)
     const found = version && upstreamOf(version)
     known.set(id, { found, readAt: performance.now() })
     return found
+  }
+
+  const readAgain = async (id: string): Promise<void> => {
+    if (reading.has(id)) return
+    reading.add(id)
+    try {
+      await read(id)
+    } catch {
+      // What can't be read again now stays as it was.
+    } finally {
+      reading.delete(id)
+    }
   }
 
   return {
@@ -41,8 +55,7 @@ export function catalogVersions(
       if (folder || splitReference(id).version === null) return folder
       const last = known.get(id)
       if (!last?.found) return read(id)
-      // What can't be read again now stays as it was.
-      if (performance.now() - last.readAt > BELIEVED_MS) read(id).catch(() => {})
+      if (performance.now() - last.readAt > BELIEVED_MS) void readAgain(id)
       return last.found
     },
     listModels: () => folders.listModels(),
