@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 
 import { BODY_POLICIES } from '../gateway/callers/body-policy.ts'
+import { isUuid } from '../gateway/db/uuid.ts'
 import { LIMITS } from '../gateway/callers/limits.ts'
 import { NAME_PATTERN, NAME_RULE } from '../gateway/dialects/admin/fields.ts'
 import type { BodyPolicy } from '../gateway/callers/body-policy.ts'
@@ -142,14 +143,12 @@ export interface PageFlags {
   json?: boolean
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 export function addPageOptions(command: Command): Command {
   return command
     .addOption(new Option('--limit <rows>', 'rows at most').argParser(readPageSize).default(100))
     .addOption(
       new Option('--after <id>', 'go on after this row').argParser((text: string) => {
-        if (UUID.test(text)) return text
+        if (isUuid(text)) return text
         throw new InvalidArgumentError('Allowed is the id of a row that was listed.')
       }),
     )

@@ -76,10 +76,21 @@ function merged(
   }
   const bounded = ({ dataset, metric }: Named, bound: Partial<Requirement>) => {
     const known = required.get(keyOf({ dataset, metric })) ?? { min: null, max: null }
-    required.set(keyOf({ dataset, metric }), { ...known, dataset, metric, ...bound })
+    const whole = { ...known, dataset, metric, ...bound }
+    if (whole.min !== null && whole.max !== null && whole.min > whole.max) {
+      const both = `at least ${whole.min} and at most ${whole.max}`
+      throw new InvalidArgumentError(
+        `${dataset}:${metric} can't be ${both}: drop it, or name both.`,
+      )
+    }
+    required.set(keyOf({ dataset, metric }), whole)
   }
-  for (const { value, ...named } of min) bounded(named, { min: value })
-  for (const { value, ...named } of max) bounded(named, { max: value })
+  const said = new Map<string, Named & Partial<Requirement>>()
+  for (const { value, ...named } of min) said.set(keyOf(named), { ...named, min: value })
+  for (const { value, ...named } of max) {
+    said.set(keyOf(named), { ...said.get(keyOf(named)), ...named, max: value })
+  }
+  for (const { dataset, metric, ...bound } of said.values()) bounded({ dataset, metric }, bound)
   return [...required.values()]
 }
 

@@ -201,6 +201,8 @@ function readUrl(text: string): string {
   if (url.username || url.password) {
     throw invalidUrl("'url' may have no name and no password; calls are signed with the secret.")
   }
+  // What is behind # is not sent: it would be the same address again.
+  url.hash = ''
   return url.href
 }
 

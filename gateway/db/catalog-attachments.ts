@@ -2,6 +2,7 @@
 //
 // Knows: SQL. Does not know: what is in a file.
 
+import { isUuid } from './uuid.ts'
 import type { Queryable } from './pool.ts'
 
 export interface Attachment {
@@ -41,8 +42,9 @@ export async function deleteAttachment(db: Queryable, id: string): Promise<void>
 }
 
 export async function findAttachment(db: Queryable, id: string): Promise<Attachment | null> {
+  if (!isUuid(id)) return null
   const { rows } = await db.query<Attachment>(
-    `SELECT ${COLUMNS} FROM catalog_attachments WHERE id::text = $1`,
+    `SELECT ${COLUMNS} FROM catalog_attachments WHERE id = $1`,
     [id],
   )
   return rows[0] ?? null

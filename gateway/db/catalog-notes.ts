@@ -7,6 +7,7 @@
 
 import { paged } from './page.ts'
 import { NO_WORDS } from './exchange-words.ts'
+import { isUuid } from './uuid.ts'
 import type { Page, Paged } from './page.ts'
 import type { Queryable } from './pool.ts'
 
@@ -105,17 +106,16 @@ export async function deleteNote(db: Queryable, id: string): Promise<void> {
 }
 
 export async function findNote(db: Queryable, id: string): Promise<Note | null> {
-  const { rows } = await db.query<Note>(
-    `SELECT ${COLUMNS} FROM catalog_notes WHERE id::text = $1`,
-    [id],
-  )
+  if (!isUuid(id)) return null
+  const { rows } = await db.query<Note>(`SELECT ${COLUMNS} FROM catalog_notes WHERE id = $1`, [id])
   return rows[0] ?? null
 }
 
 /** As findNote, and nobody else changes it before the transaction ends. */
 export async function lockNote(transaction: Queryable, id: string): Promise<Note | null> {
+  if (!isUuid(id)) return null
   const { rows } = await transaction.query<Note>(
-    `SELECT ${COLUMNS} FROM catalog_notes WHERE id::text = $1 FOR UPDATE`,
+    `SELECT ${COLUMNS} FROM catalog_notes WHERE id = $1 FOR UPDATE`,
     [id],
   )
   return rows[0] ?? null

@@ -108,6 +108,12 @@ test('a model is shown with how its live version does, and says what is required
   const requirements = [{ dataset: 'faq', metric: 'loss', min: 0.1, max: 1.2 }]
   assert.deepEqual(kept, { object: 'requirements', model: 'guide', requirements })
   assert.equal((await run('require', 'guide', '--min', 'f1')).code, 2)
+  const none = await run('require', 'guide', '--min', 'faq:loss=2')
+  assert.match(none.text, /faq:loss can't be at least 2 and at most 1\.2/)
+  assert.equal(
+    (await run('require', 'guide', '--min', 'faq:loss=2', '--max', 'faq:loss=3')).code,
+    0,
+  )
   const dropped = await run('require', 'guide', '--drop', 'faq:f1')
   assert.equal(dropped.code, 2)
   assert.match(dropped.text, /faq:f1 is not required/)

@@ -8,6 +8,7 @@ import { Type } from 'typebox'
 import type { TOptional, TUnsafe } from 'typebox'
 
 import { EVERYTHING, FIELDS } from '../../db/exchange-fields.ts'
+import { isUuid } from '../../db/uuid.ts'
 import { GatewayError } from '../../errors.ts'
 import { given } from '../openai/violation.ts'
 import { readTime } from './fields.ts'
@@ -16,7 +17,6 @@ import type { ExchangeFilter, Field, FieldValue } from '../../db/exchange-fields
 /** By name; repeated ones as lists. */
 export type Query = Record<string, string | string[]>
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const MAX_VALUES = 50
 const MAX_CHARACTERS = 512
 const MAX_INTEGER = 2_147_483_647
@@ -122,7 +122,7 @@ function readValue(field: Field, value: string): FieldValue | null {
     case 'text':
       return readText(name, value)
     case 'id':
-      if (UUID.test(value)) return value.toLowerCase()
+      if (isUuid(value)) return value.toLowerCase()
       throw refuse(name, `${KINDS.id}, or null`, value)
     case 'flag':
       if (value === 'true' || value === 'false') return value === 'true'

@@ -140,6 +140,7 @@ test('an address is told once, and must be one that can be called', async (t) =>
   const url = 'https://hooks.example.com/b'
   assert.equal((await add({ url })).status, 201)
   assert.equal(errorOf(await add({ url })).code, 'name_taken')
+  assert.equal(errorOf(await add({ url: `${url}#again` })).code, 'name_taken')
   for (const bad of ['ftp://example.com', 'nowhere', 'https://ann:secret@example.com']) {
     const refused = errorOf(await add({ url: bad }))
     assert.deepEqual([refused.status, refused.code], [400, 'invalid_value'])
