@@ -41,16 +41,25 @@ export async function unloadCommand(
 }
 
 function listing({ hosts, data }: EngineListBody): string {
-  const engines = data.map((engine) => [
-    engine.version,
-    engine.reason ? `${engine.state}: ${engine.reason}` : engine.state,
-    engine.host,
-    mib(engine.memory_bytes),
-    String(engine.slots),
-    String(engine.running),
-    String(engine.waiting),
-    engine.last_used_at.slice(0, 19),
-    engine.wanted ? 'yes' : 'no',
+  const engines = data.flatMap((engine) => [
+    [
+      engine.version,
+      engine.reason ? `${engine.state}: ${engine.reason}` : engine.state,
+      engine.host,
+      mib(engine.memory_bytes),
+      String(engine.slots),
+      String(engine.running),
+      String(engine.waiting),
+      engine.last_used_at.slice(0, 19),
+      engine.wanted ? 'yes' : 'no',
+    ],
+    // Their figures are the engine's.
+    ...engine.adapters.map((adapter) => [
+      adapter,
+      `in ${engine.version}`,
+      engine.host,
+      ...Array.from({ length: 6 }, () => '-'),
+    ]),
   ])
   const headings = [
     'version',

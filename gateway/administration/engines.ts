@@ -19,7 +19,7 @@ import type { HostReport, Residency } from '../residency/residency.ts'
 
 export interface EngineAdministration {
   pool: Pool
-  residency: Pick<Residency, 'load' | 'unload' | 'ps'> | null
+  residency: Pick<Residency, 'load' | 'unload' | 'ps' | 'isWanted'> | null
   versions: VersionNames
   actor: Actor
 }
@@ -89,11 +89,13 @@ export async function unloadByHand(
 ): Promise<Unloaded> {
   const residency = requireRuntime(deps)
   const present = engines(await residency.ps(), version)
-  const isWanted = present.some((engine) => engine.isWanted)
-  const requests = present.reduce((sum, { running, waiting }) => sum + running + waiting, 0)
+  // An adapter's engine is its base's, which may be needed for others; what runs through it is served in any case.
+  const own = present.filter((engine) => engine.version === version)
+  const isWanted = own.some((engine) => engine.isWanted) || residency.isWanted(version)
+  const requests = own.reduce((sum, { running, waiting }) => sum + running + waiting, 0)
   if (!isForced && (isWanted || requests > 0)) {
     const reasons = [
-      isWanted && 'is to stay loaded (it is live, or kept warm)',
+      isWanted && 'is to stay loaded (it, or an adapter in it, is live or kept warm)',
       requests > 0 && `has ${requests} requests at work`,
     ]
     throw new GatewayError(

@@ -82,6 +82,15 @@ export async function addFakeVersion(
   return `${name}@1`
 }
 
+/** Makes version `name@1`, an adapter that the engine of `base` takes in. */
+export async function addFakeAdapter(dataDir: string, name: string, base: string): Promise<string> {
+  const folder = join(dataDir, 'models', name, '1')
+  await mkdir(folder, { recursive: true })
+  const adapter = { form: 'resident', base: { version: base } }
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify({ adapter }))
+  return `${name}@1`
+}
+
 async function readJournal(dataDir: string, version: string): Promise<JournalEntry[]> {
   const path = join(dataDir, 'models', version.replace('@', '/'), 'journal')
   const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n').filter(Boolean)

@@ -44,6 +44,9 @@ const EngineBody = Type.Object({
   load_seconds: Type.Number(),
   restarts: Type.Integer(),
   last_used_at: Time,
+  adapters: Type.Array(Type.String(), {
+    description: 'Versions that are adapters of this one, and which its engine answers for.',
+  }),
 })
 
 export const EngineList = Type.Object({
@@ -87,5 +90,6 @@ function engineBody(host: string, engine: EngineStats): Static<typeof EngineBody
     load_seconds: engine.loadMs / 1000,
     restarts: engine.restarts,
     last_used_at: new Date(engine.lastUsedAt).toISOString(),
+    adapters: engine.adapters ?? [],
   }
 }

@@ -9,7 +9,13 @@ import { errorOf, rowsOf, startAdmin } from '../../support/admin.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { runHeadrace } from '../../support/process.ts'
 import { openFleet } from '../../support/residency.ts'
-import { begin, eventually, fakeRequest, startTestRuntime } from '../../support/runtime.ts'
+import {
+  addFakeAdapter,
+  begin,
+  eventually,
+  fakeRequest,
+  startTestRuntime,
+} from '../../support/runtime.ts'
 import type { RuntimeSettings } from '../../../runtime/settings.ts'
 
 const postgres = usePostgres()
@@ -112,6 +118,31 @@ test('what can not be loaded is told in figures, and a load that takes its time 
   assert.equal((await runtime.journal(version)).length, 0)
 })
 
+test('adapters are listed with their base, and go by themselves whatever that is needed for', async (t) => {
+  const { ask, runtime, version, residency } = await start(t)
+  const adapter = await addFakeAdapter(runtime.dataDir, 'tuned', version)
+  residency.wanted([version])
+  await residency.load(adapter)
+  const [engine] = rowsOf(await ask('GET', '/admin/engines'))
+  assert.deepEqual([engine?.['version'], engine?.['adapters']], [version, [adapter]])
+
+  // Its base stays, and is at work; it is neither live itself nor in the way of anybody.
+  const busy = begin(
+    runtime.client.generate(fakeRequest(version, { deltas: 10, everyMs: 20 }), never),
+  )
+  const unloaded = await ask('POST', '/admin/engines/unload', { version: adapter })
+  assert.deepEqual([unloaded.status, unloaded.body['wanted']], [200, false])
+  assert.deepEqual(rowsOf(await ask('GET', '/admin/engines'))[0]?.['adapters'], [])
+  assert.equal((await (await busy).answer).at(-1)?.type, 'done')
+
+  residency.wanted([adapter])
+  await residency.load(adapter)
+  for (const kept of [adapter, version]) {
+    const refused = errorOf(await ask('POST', '/admin/engines/unload', { version: kept }))
+    assert.equal(refused.code, 'version_in_use', kept)
+  }
+})
+
 test('a gateway without a runtime says so', async (t) => {
   const { ask } = await startAdmin(t, postgres)
   assert.deepEqual(rowsOf(await ask('GET', '/admin/engines')), [])
@@ -122,9 +153,11 @@ test('a gateway without a runtime says so', async (t) => {
 test('on the command line versions are loaded, listed and unloaded on the server that runs', async (t) => {
   const { headrace, version, runtime, residency } = await start(t, {}, true)
   assert.equal((await headrace('load', 'chat')).stdout, 'chat@1 is loaded.\n')
+  await residency.load(await addFakeAdapter(runtime.dataDir, 'tuned', version))
   const { stdout } = await headrace('ps')
   assert.match(stdout, /^version +state +host +memory +slots +running +waiting +last used +stays\n/)
   assert.match(stdout, /^chat@1 +ready +host-0 +\d+ MiB +32 +0 +0 +\d{4}-\S+ +no$/m)
+  assert.match(stdout, /^tuned@1 +in chat@1 +host-0( +-){6}$/m)
   assert.match(stdout, /^host-0 +cpu +\d+ MiB +\d+ MiB +\d+ MiB$/m)
 
   residency.wanted([version])

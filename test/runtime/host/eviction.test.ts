@@ -1,14 +1,13 @@
 // Who is ended for whom while things change: a host whose memory is read when the test says so.
 
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { Host } from '../../../runtime/host/host.ts'
 import { resolveSettings } from '../../../runtime/settings.ts'
 import {
+  addFakeAdapter,
   addFakeVersion,
   eventually,
   FAKE_ENGINE,
@@ -86,14 +85,6 @@ function hold(memory: Memory) {
   return { reached: reading.promise, release: resolve }
 }
 
-async function addAdapter(dataDir: string, name: string, base: string): Promise<string> {
-  const folder = join(dataDir, 'models', name, '1')
-  await mkdir(folder, { recursive: true })
-  const adapter = { form: 'resident', base: { version: base } }
-  await writeFile(join(folder, 'manifest.json'), JSON.stringify({ adapter }))
-  return `${name}@1`
-}
-
 test('one that is asked while it is looked whether it may go is not ended', async (t) => {
   const { memory, load, ask, add, loaded } = await startHost(t, { drainMs: 50 })
   const first = await add('first')
@@ -145,7 +136,7 @@ test('the room of one that is being started again is not given away', async (t) 
 test('a base is wanted as long as an adapter in it is, also one that was wanted before it was loaded', async (t) => {
   const { host, dataDir, load, ask, add, loaded } = await startHost(t)
   const base = await add('base')
-  const adapter = await addAdapter(dataDir, 'adapter', base)
+  const adapter = await addFakeAdapter(dataDir, 'adapter', base)
   host.want({ by: 'a', versions: [adapter], forMs: 60_000 })
   assert.equal(await load(adapter), null)
   await ask(adapter)
@@ -158,9 +149,9 @@ test('a base is wanted as long as an adapter in it is, also one that was wanted 
 
 test('an adapter of an adapter can be neither loaded nor fitted, its own one neither', async (t) => {
   const { host, dataDir, load, add } = await startHost(t)
-  const one = await addAdapter(dataDir, 'one', await add('base'))
-  const two = await addAdapter(dataDir, 'two', one)
-  const own = await addAdapter(dataDir, 'own', 'own@1')
+  const one = await addFakeAdapter(dataDir, 'one', await add('base'))
+  const two = await addFakeAdapter(dataDir, 'two', one)
+  const own = await addFakeAdapter(dataDir, 'own', 'own@1')
   for (const version of [two, own]) {
     assert.equal((await load(version))?.code, 'version_unusable')
     const fit = await host.fit(version)
