@@ -76,10 +76,12 @@ export class Loading {
     reach('after-hold')
     const others = live.list().filter((entry) => entry.model !== model)
     const wanted = new Set([state, ...others.map((entry) => entry.state)].flatMap(versionsOf))
-    const loaded = (await runtime.stats()).engines.map(({ version }) => version)
-    const old = [...new Set(loaded)].filter(
-      (version) => version.startsWith(`${model}@`) && !wanted.has(version),
+    const loaded = (await runtime.stats()).engines.filter(
+      // With a base its adapters would go.
+      ({ version, adapters = [] }) => ![version, ...adapters].some((id) => wanted.has(id)),
     )
+    const ours = loaded.filter(({ version }) => version.startsWith(`${model}@`))
+    const old = [...new Set(ours.map(({ version }) => version))]
     for (const version of old) {
       await this.#whenIdle(version)
       ended.push(version)

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { Loading } from '../../../gateway/deployments/loading.ts'
 import { Residency } from '../../../gateway/deployments/residency.ts'
 import { startFleet } from '../../support/deployed-gateway.ts'
 import { recordLog } from '../../support/logger.ts'
@@ -47,4 +48,35 @@ test('a base that was displaced stays while a live adapter is in it, and a displ
   engines[0] = { ...engine, adapters: [] }
   await residency.look()
   assert.deepEqual(unloaded, [displaced, base])
+})
+
+test('a base does not make room for its successor while an adapter of it is live elsewhere', async (t) => {
+  const fleet = await startFleet(t, postgres)
+  const { deploy, deployments } = await fleet.replica()
+  const live = await addTinyVersion(fleet.dataDir, 'guide', { seed: 1 })
+  await deploy('guide', { action: 'deploy', version: live })
+  await eventually('it is live', () => deployments.residency.isWanted(live))
+  const stats = await fleet.runtime.stats()
+  const [engine] = stats.engines
+  const engines = [
+    { ...engine!, version: 'base@1', adapters: [live] },
+    { ...engine!, version: 'base@2', adapters: [] },
+  ]
+  const unloaded: string[] = []
+  const loading = new Loading({
+    live: deployments.live,
+    residency: deployments.residency,
+    runtime: {
+      stats: () => Promise.resolve({ ...stats, engines }),
+      load: () => Promise.resolve(),
+      unload: async (version) => void unloaded.push(version),
+    },
+    room: () => Promise.resolve(null),
+    reach: () => {},
+    logger: recordLog().logger,
+  })
+  const targets = [{ version: 'base@3', weight: 1 }]
+  const state = { targets, canary: null, shadow: null, fallbacks: [], sticky: 'caller' as const }
+  assert.equal(await loading.load('base', state, [], true), null)
+  assert.deepEqual(unloaded, ['base@2'])
 })
