@@ -1,13 +1,15 @@
 // What `headrace models list, show, verify` and `remove` print.
 
 import { verifyVersion } from '../models/checksums.ts'
-import { ModelStore } from '../models/store.ts'
+import { ModelStore, splitReference } from '../models/store.ts'
 import type { EncoderOutput } from '../models/encoder.ts'
 import type { DecoderManifest, EncoderManifest, Manifest } from '../models/manifest.ts'
 import type { StoredVersion } from '../models/store.ts'
 import { runInterruptible } from './interruptible.ts'
 import type { ModelsCommandDeps } from './models.ts'
 import { createReporter } from './progress.ts'
+import { ServerRefusal, serverOfFolder } from './server-api.ts'
+import type { ServerApi } from './server-api.ts'
 
 const COLUMNS = [
   'VERSION',
@@ -77,14 +79,34 @@ export function verifyCommand(references: string[], deps: ModelsCommandDeps): Pr
   })
 }
 
+/** Where a server runs on the folder it is asked, as it knows what is live and loaded; else nothing answers from here. */
 export function removeCommand(ids: string[], deps: ModelsCommandDeps): Promise<void> {
   return run(deps, async (store) => {
+    const server = await serverOfFolder(deps.loadSettings())
     for (const id of ids) {
-      await store.remove(id)
+      const isDeleted = server !== null && (await deleteFromCatalog(server, id))
+      if (!isDeleted) await store.remove(id)
       deps.stdout.write(`${id} is removed\n`)
     }
   })
 }
+
+/** @returns false: the catalog doesn't have it @throws ServerRefusal where it is in use */
+async function deleteFromCatalog(server: ServerApi, id: string): Promise<boolean> {
+  const { model, version } = splitReference(id)
+  if (version === null) return false
+  const path = `/admin/catalog/models/${encodeURIComponent(model)}/versions/${version}`
+  try {
+    await server.ask('DELETE', path)
+    return true
+  } catch (error) {
+    if (error instanceof ServerRefusal && UNKNOWN.includes(error.code ?? '')) return false
+    throw error
+  }
+}
+
+/** … or not any more, with a folder that is left. */
+const UNKNOWN = ['version_not_found', 'model_not_in_catalog', 'invalid_value']
 
 function run(
   deps: ModelsCommandDeps,

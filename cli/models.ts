@@ -141,7 +141,7 @@ export function modelsCommand(deps: ModelsCommandDeps): Command {
 
   models
     .command('remove')
-    .description('delete versions')
+    .description('delete versions; a server that runs here is asked whether they are in use')
     .argument('<versions...>', 'model@version')
     .addHelpText('after', '\nExample:\n  headrace models remove support-chat@1 support-chat@2')
     .action(async (ids: string[]) => {

@@ -15,6 +15,8 @@ import { text as textOf } from 'node:stream/consumers'
 import type { Settings } from '../gateway/settings/settings.ts'
 
 export const URL_FILE = 'server-url'
+/** on the same machine */
+const ALIVE_MS = 5_000
 
 export interface ServerApi {
   /** @throws Error in the server's words */
@@ -23,6 +25,31 @@ export interface ServerApi {
     path: string,
     body?: object,
   ): Promise<Answer>
+}
+
+/** What the server said no to. */
+export class ServerRefusal extends Error {
+  override name = 'ServerRefusal'
+  /** of gateway/errors.ts; null: whatever answered is none of ours */
+  readonly code: string | null
+
+  constructor(message: string, code: string | null) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** The server that runs on this data folder; null: none does. */
+export async function serverOfFolder(settings: Settings): Promise<ServerApi | null> {
+  const url = await readWritten(settings, URL_FILE)
+  if (url === null) return null
+  try {
+    // One that was killed leaves its address behind.
+    await fetch(new URL('/healthz', url), { signal: AbortSignal.timeout(ALIVE_MS) })
+  } catch {
+    return null
+  }
+  return serverApi({ ...settings, serverUrl: url })
 }
 
 export function serverApi(settings: Settings): ServerApi {
@@ -45,7 +72,8 @@ export function serverApi(settings: Settings): ServerApi {
       const sent = { method, headers, body: body && JSON.stringify(body) }
       const { status, text } = await reach(url, path, sent)
       if (status < 300) return JSON.parse(text || '{}') as Answer
-      throw new Error(messageOf(text) ?? `${url} answered with status ${status}.`)
+      const { message, code } = refusalOf(text)
+      throw new ServerRefusal(message ?? `${url} answered with status ${status}.`, code)
     },
   }
 }
@@ -82,12 +110,13 @@ async function reach(url: string, path: string, { method, headers, body }: Sent)
   }
 }
 
-function messageOf(text: string): string | null {
+function refusalOf(text: string): { message: string | null; code: string | null } {
+  const textOr = (value: unknown) => (typeof value === 'string' ? value : null)
   try {
-    const { error } = JSON.parse(text) as { error?: { message?: unknown } }
-    return typeof error?.message === 'string' ? error.message : null
+    const { error } = JSON.parse(text) as { error?: { message?: unknown; code?: unknown } }
+    return { message: textOr(error?.message), code: textOr(error?.code) }
   } catch {
-    return null
+    return { message: null, code: null }
   }
 }
 
