@@ -212,7 +212,7 @@ function addCommon(command: Command): Command {
 function addOverride(command: Command): Command {
   return addCommon(command).option(
     '--override',
-    'although required evaluations are missing or too low; needs --reason',
+    'although required evaluations are missing or out of bounds; needs --reason',
   )
 }
 

@@ -56,7 +56,8 @@ export function evaluationGate(evaluations: Evaluations): Gate {
     if (!override) {
       throw new GatewayError(
         'evaluation_missing',
-        `Evaluations are missing or too low: ${missing}. Nothing was changed. POST them to the version, or deploy with 'override': true and a 'reason'.`,
+        `Evaluations are missing or out of bounds: ${missing}. Nothing was changed. Tell them to the catalog ` +
+          "(headrace catalog evaluate), or deploy with 'override': true and a 'reason'.",
         { param: 'version' },
       )
     }

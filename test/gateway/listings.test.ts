@@ -96,6 +96,7 @@ test('the OpenAPI document describes every route', async (t) => {
     '/admin/webhooks/deliveries',
     '/admin/webhooks/deliveries/{id}/resend',
     '/admin/webhooks/{id}',
+    '/admin/webhooks/{id}/rotate',
     '/admin/webhooks/{id}/test',
     '/healthz',
     '/metrics',

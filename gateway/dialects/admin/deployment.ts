@@ -121,7 +121,8 @@ const common = {
 }
 const override = optional(
   Type.Boolean({
-    description: 'Deploys although required evaluations are missing or too low; needs a reason.',
+    description:
+      'Deploys although required evaluations are missing or out of bounds; needs a reason.',
   }),
 )
 const action = <T extends string, P extends Record<string, TSchema>>(name: T, fields: P) =>
