@@ -39,15 +39,16 @@ export class ServerRefusal extends Error {
   }
 }
 
-/** The server that runs on this data folder; null: none does. */
+/** The server that runs on this data folder; null: none does. @throws Error where there is one that doesn't answer */
 export async function serverOfFolder(settings: Settings): Promise<ServerApi | null> {
   const url = await readWritten(settings, URL_FILE)
   if (url === null) return null
   try {
     // One that was killed leaves its address behind.
     await fetch(new URL('/healthz', url), { signal: AbortSignal.timeout(ALIVE_MS) })
-  } catch {
-    return null
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'TimeoutError')) return null
+    throw new Error(`The server at ${url} does not answer.`, { cause: error })
   }
   return serverApi({ ...settings, serverUrl: url })
 }
