@@ -5,6 +5,7 @@
 import {
   findCatalogModel,
   insertCatalogModel,
+  listModelNames,
   lockCatalogModel,
   updateCatalogModel,
 } from '../db/catalog-models.ts'
@@ -13,6 +14,7 @@ import { inTransaction } from '../db/transaction.ts'
 import { catalogModelBody, textsOf } from '../dialects/admin/catalog-model.ts'
 import { mergePatch } from '../dialects/admin/fields.ts'
 import { GatewayError } from '../errors.ts'
+import { nearestName } from '../nearest-name.ts'
 import { NOTHING_SAID } from './nothing-said.ts'
 import type { Actor } from '../db/audit.ts'
 import type { CatalogModel } from '../db/catalog-models.ts'
@@ -54,7 +56,7 @@ export async function changeCatalogModel(
 ): Promise<CatalogModel> {
   return inTransaction(pool, async (transaction) => {
     const before = await lockCatalogModel(transaction, name)
-    if (!before) throw notInCatalog(name)
+    if (!before) throw await notInCatalog(transaction, name)
     const after = patched(before, patch, new Date())
     await updateCatalogModel(transaction, after)
     await recordModel(transaction, actor, 'update', before, after)
@@ -65,13 +67,18 @@ export async function changeCatalogModel(
 /** @throws GatewayError `model_not_in_catalog` */
 export async function getCatalogModel(db: Queryable, name: string): Promise<CatalogModel> {
   const model = await findCatalogModel(db, name)
-  if (!model) throw notInCatalog(name)
+  if (!model) throw await notInCatalog(db, name)
   return model
 }
 
-export function notInCatalog(name: string): GatewayError {
-  return new GatewayError('model_not_in_catalog', `The catalog has no model '${name}'.`)
+export async function notInCatalog(db: Queryable, name: string): Promise<GatewayError> {
+  const meant = nearestName(name, await listModelNames(db, MAX_COMPARED))
+  const hint = meant === null ? '' : ` Did you mean '${meant}'?`
+  return new GatewayError('model_not_in_catalog', `The catalog has no model '${name}'.${hint}`)
 }
+
+/** names that one that nobody knows is compared with: some milliseconds */
+const MAX_COMPARED = 500
 
 function patched(model: CatalogModel, patch: CatalogModelPatch, updatedAt: Date): CatalogModel {
   const { tags, price, limits } = patch

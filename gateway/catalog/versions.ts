@@ -47,7 +47,7 @@ export async function createUpstreamVersion(
   const { state = 'ready', price = null, licence, upstream: _, asks, ...facts } = draft
   const upstream = declaredUpstream(draft.upstream, await upstreams?.())
   return inTransaction(pool, async (transaction) => {
-    if (!(await lockCatalogModel(transaction, model))) throw notInCatalog(model)
+    if (!(await lockCatalogModel(transaction, model))) throw await notInCatalog(transaction, model)
     let number = (await findLastNumber(transaction, model)) + 1
     while (!(await store.reserve(model, number))) number++
     const now = new Date()

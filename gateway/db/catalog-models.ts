@@ -87,6 +87,15 @@ export async function findCatalogModel(db: Queryable, name: string): Promise<Cat
   return rows[0] ?? null
 }
 
+/** For whoever misspelt one. @param limit of them at most */
+export async function listModelNames(db: Queryable, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    'SELECT name FROM catalog_models ORDER BY name LIMIT $1',
+    [limit],
+  )
+  return rows.map(({ name }) => name)
+}
+
 /** As findCatalogModel, and nobody else changes it, or numbers a version of it, before the transaction ends. */
 export async function lockCatalogModel(
   transaction: Queryable,

@@ -40,6 +40,7 @@ test('a command that makes no sense is refused in words, with the code for it', 
     assert.equal(code, 2, `${words.join(' ')}: ${text}`)
     assert.match(text, said)
   }
+  assert.match((await run('card', 'suport')).text, /no model 'suport'\. Did you mean 'support'\?/)
   for (const command of ['notes', 'evaluations']) {
     const { code, text } = await run(command, 'support@7')
     assert.deepEqual([code, text], [1, "headrace: The catalog has no version 'support@7'.\n"])
