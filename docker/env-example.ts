@@ -40,6 +40,8 @@ export const OF_COMPOSE: [name: string, byDefault: string, about: string][] = [
   ['COMPOSE_PROFILES', 'cpu', 'what is started: cpu or gpu, watch, scale, tls, with commas'],
   ['PUBLISH', '127.0.0.1:8080', 'address of this host that the gateway is reached at'],
   ['DOMAIN', 'localhost', 'name that Caddy answers for, with certificates (profile tls)'],
+  ['HTTP_PUBLISH', '80', 'port of this host, or address and port, that Caddy sends on to HTTPS'],
+  ['HTTPS_PUBLISH', '443', 'the same for HTTPS'],
   ['BROKER_URL_FILE', '', '/run/secrets/broker-url sends exchanges to RabbitMQ (profile scale)'],
   ['LOG_WRITERS', '1', 'log-writers (profile scale)'],
   ['GPUS', 'all', 'how many GPUs the runtime gets (profile gpu)'],

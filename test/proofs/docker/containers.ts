@@ -5,16 +5,18 @@
 // Knows: the programs and how they are called. Does not know: what is in the images.
 
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { ROOT } from '../support/process.ts'
+import { ROOT } from '../../support/process.ts'
 
 /** podman-compose is a Python program: `pip install podman-compose` */
 const PROGRAMS = ['buildah', 'podman', 'podman-compose', 'debootstrap']
 const COMPOSE = ['-f', join(ROOT, 'docker/compose.yaml')]
 const MAX_OUTPUT_BYTES = 64 << 20
+/** of statfs, for an overlay itself */
+const OVERLAY_TYPE = 0x79_4c_76_30
 const MAX_FILES = 1_048_576
 /** a gateway has a dozen threads, PostgreSQL a process for each connection */
 const MAX_PROCESSES = 4_096
@@ -39,7 +41,7 @@ export class Containers {
   static async open(folder: string): Promise<Containers> {
     await mkdir(folder, { recursive: true })
     const storage = join(folder, 'storage.conf')
-    const driver = process.env['STORAGE_DRIVER'] ?? 'vfs'
+    const driver = process.env['STORAGE_DRIVER'] ?? (await driverFor(folder))
     await writeFile(
       storage,
       `[storage]\ndriver = "${driver}"\ngraphroot = "${folder}/images"\nrunroot = "${folder}/run"\n`,
@@ -49,7 +51,8 @@ export class Containers {
     const runtime = spawnSync('runc', ['--version'], { stdio: 'ignore' }).status === 0 ? 'runc' : ''
     await writeFile(
       containers,
-      `[containers]\ndefault_ulimits = ${JSON.stringify(await ownLimits())}\nlog_driver = "k8s-file"\n` +
+      `[network]\nnetwork_backend = "netavark"\n` +
+        `[containers]\ndefault_ulimits = ${JSON.stringify(await ownLimits())}\nlog_driver = "k8s-file"\n` +
         `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n${runtime && `runtime = "${runtime}"\n`}`,
     )
     return new Containers({
@@ -92,6 +95,13 @@ export class Containers {
   compose(args: string[], more: NodeJS.ProcessEnv): Promise<string> {
     return this.run('podman-compose', [...COMPOSE, ...args], more)
   }
+}
+
+/** vfs copies an image for each of its layers, which takes tens of gigabytes; an overlay can't lie upon an overlay. */
+async function driverFor(folder: string): Promise<'overlay' | 'vfs'> {
+  const known = await readFile('/proc/filesystems', 'utf8')
+  const { type } = await statfs(folder)
+  return /\boverlay$/m.test(known) && type !== OVERLAY_TYPE ? 'overlay' : 'vfs'
 }
 
 /** A container can't be given more than this process has, or may give, and podman asks for more where nothing is said. */

@@ -1,0 +1,79 @@
+// The profile `cpu`: gateway, runtime, PostgreSQL and Redis answer together, and a gateway that is told to end finishes the
+// answers that it has begun.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { chat, send, startLoad } from '../load.ts'
+import { say, tally } from '../verdict.ts'
+import { Composed, MODEL } from './composed.ts'
+import type { Ask, Seen } from '../load.ts'
+import type { Verdict } from '../verdict.ts'
+import type { Containers } from './containers.ts'
+
+export async function proveCpu(containers: Containers, verdict: Verdict, clients: number) {
+  await using composed = await Composed.up(containers, { profiles: ['cpu'] })
+  verdict.hold(
+    'compose brings up gateway, runtime, PostgreSQL and Redis',
+    true,
+    `ready after ${(composed.startMs / 1000).toFixed(0)} s`,
+  )
+  const one = await send(composed.urlOf('gateway'), chat(composed.adminKey, false, MODEL))
+  verdict.hold(
+    'a chat completion is answered',
+    one.isWhole,
+    `${one.status ?? 'no answer'}, ${(one.endMs - one.startMs).toFixed(0)} ms`,
+  )
+  for (const role of ['gateway', 'runtime']) {
+    await composed.exec(role, 'node', '/app/docker/healthcheck.ts', role)
+  }
+  verdict.hold('the health checks of gateway and runtime pass', true, 'they do')
+  await endUnderLoad(composed, verdict, clients)
+}
+
+async function endUnderLoad(composed: Composed, verdict: Verdict, clients: number) {
+  say(`The gateway is told to end under ${clients} clients.`)
+  const gateway = composed.nameOf('gateway')
+  const seen: Seen[] = []
+  const load = startLoad({
+    clients,
+    pauseMs: 20,
+    origin: () => composed.urlOf('gateway'),
+    ask: () => long(composed.adminKey),
+    seen: (one) => void seen.push(one),
+  })
+  await sleep(2_000)
+  await composed.podman('stop', '--time', '45', gateway)
+  await load.stop()
+  const code = await composed.podman('inspect', '--format', '{{.State.ExitCode}}', gateway)
+  const begun = seen.filter(({ status }) => status === 200)
+  verdict.hold(
+    'SIGTERM lets the answers that have begun end',
+    begun.every(({ isWhole }) => isWhole),
+    tally(begun.map(({ isWhole, code }) => (isWhole ? 'whole' : (code ?? 'not whole')))),
+  )
+  const refused = seen.filter(({ code }) => code === 'draining').map(({ endMs }) => endMs)
+  const drainsMs = Math.min(...refused)
+  const late = begun.filter(({ startMs, endMs }) => startMs < drainsMs && endMs > drainsMs)
+  verdict.hold(
+    'they end after new requests are refused',
+    late.length > 0,
+    `${late.length} answers, ${refused.length} refused`,
+  )
+  verdict.hold(
+    'the gateway ends by itself, with code 0',
+    code.trim() === '0',
+    `code ${code.trim()}`,
+  )
+}
+
+/** A stream that takes a moment. */
+function long(key: string): Ask {
+  const ask = chat(key, true, MODEL)
+  const messages = [
+    {
+      role: 'user',
+      content: 'Tell me how deployments, canaries, limits, logs and rollbacks work.',
+    },
+  ]
+  return { ...ask, body: { ...ask.body, messages, max_tokens: 400 } }
+}
