@@ -44,7 +44,7 @@ interface Compose {
 
 const FOLDER = join(import.meta.dirname, '../../docker')
 const PROFILES = ['cpu', 'gpu', 'watch', 'scale', 'tls']
-const OURS = ['gateway', 'models', 'runtime', 'runtime-gpu', 'log-writer']
+const OURS = ['gateway', 'gateway-2', 'models', 'runtime', 'runtime-gpu', 'log-writer']
 
 const text = await readFile(join(FOLDER, 'compose.yaml'), 'utf8')
 const compose = parse(text, { merge: true }) as Compose
@@ -106,12 +106,27 @@ test('a gateway gets longer to stop than its answers get to end', () => {
     OF_COMPOSE.find(([name]) => name === 'STOP_GRACE_PERIOD')?.[1].slice(0, -1),
   )
   assert(seconds * 1000 >= Number(SETTINGS.drainMs.default) + 10_000)
-  for (const name of ['gateway', 'runtime', 'runtime-gpu', 'log-writer']) {
+  for (const name of ['gateway', 'gateway-2', 'runtime', 'runtime-gpu', 'log-writer']) {
     assert.equal(
       compose.services[name]!.stop_grace_period,
       `\${STOP_GRACE_PERIOD:-${seconds}s}`,
       name,
     )
+  }
+})
+
+test('each gateway has its data folder to itself, and is found under one name', () => {
+  const gateways = services.filter(([, { healthcheck }]) => healthcheck?.test?.at(-1) === 'gateway')
+  assert.equal(gateways.length, 2)
+  const folders = gateways.map(([, { volumes = [] }]) =>
+    volumes.find((one) => one.endsWith(':/data')),
+  )
+  assert.equal(new Set(folders).size, gateways.length, folders.join(', '))
+  for (const network of ['front', 'back']) {
+    const { networks } = compose.services['gateway-2']! as {
+      networks: Record<string, { aliases: string[] }>
+    }
+    assert.deepEqual(networks[network]?.aliases, ['gateway'])
   }
 })
 
