@@ -10,12 +10,17 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Pool, Queryable } from './pool.ts'
+import type { PoolClient } from 'pg'
+
+import type { Pool } from './pool.ts'
 
 export const MIGRATIONS_FOLDER = join(import.meta.dirname, 'migrations')
 
 /** any number, the same in every gateway: "headrace" in ASCII */
 const LOCK = '7522525836635890533'
+
+/** A large table takes its time, and so does another gateway that is at it. */
+const PATIENCE_MS = 24 * 3_600_000
 
 interface Migration {
   /** file name: `0001-api-keys.sql` */
@@ -37,7 +42,7 @@ export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<s
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
-    await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`)
+    await client.query(unhurried(`SELECT pg_advisory_xact_lock(${LOCK})`))
     const ran = await runMissing(client, migrations)
     await client.query('COMMIT')
     client.release()
@@ -49,7 +54,7 @@ export async function migrate(pool: Pool, folder = MIGRATIONS_FOLDER): Promise<s
   }
 }
 
-async function runMissing(client: Queryable, migrations: Migration[]): Promise<string[]> {
+async function runMissing(client: PoolClient, migrations: Migration[]): Promise<string[]> {
   await client.query(`
     CREATE TABLE IF NOT EXISTS schema_migrations (
       name text PRIMARY KEY,
@@ -78,7 +83,7 @@ async function runMissing(client: Queryable, migrations: Migration[]): Promise<s
   const missing = migrations.filter(({ name }) => !applied.some((row) => row.name === name))
   for (const { name, sql, checksum } of missing) {
     try {
-      await client.query(sql)
+      await client.query(unhurried(sql))
     } catch (error) {
       throw new MigrationError(`The migration ${name} failed: ${String(error)}`, { cause: error })
     }
@@ -89,6 +94,9 @@ async function runMissing(client: Queryable, migrations: Migration[]): Promise<s
   }
   return missing.map(({ name }) => name)
 }
+
+/** A pool's queries have to be done soon; these have not. */
+const unhurried = (text: string) => ({ text, query_timeout: PATIENCE_MS })
 
 async function readMigrations(folder: string): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{4}-.+\.sql$/.test(name)).sort()

@@ -26,6 +26,15 @@ test('gateways that start at once run each migration once between them', async (
   assert.equal(ran.length, 1)
 })
 
+test('a migration may take longer than a query, and so may waiting for that of another gateway', async (t) => {
+  const pool = await postgres.pool(t, { isEmpty: true })
+  pool.options.query_timeout = 300
+  const folder = await makeFolder(t)
+  await writeFile(join(folder, '0001-large.sql'), '-- Why: large\nSELECT pg_sleep(0.6);')
+  const all = await Promise.all([migrate(pool, folder), migrate(pool, folder)])
+  assert.deepEqual(all.flat(), ['0001-large.sql'])
+})
+
 test('a migration that was edited after it ran stops the start and is named', async (t) => {
   const pool = await postgres.pool(t, { isEmpty: true })
   const folder = await makeFolder(t)
