@@ -65,6 +65,11 @@ export class CanaryController {
   readonly #rolledBack = new Map<string, RolledBack>()
   /** by model: before which its canary is left alone; milliseconds, monotonic */
   readonly #dueMs = new Map<string, number>()
+  /**
+   * By model: number of the entry that began the step which could not be ended. It is tried again at each look, and the
+   * guards must not spend one of theirs on every time.
+   */
+  readonly #refused = new Map<string, number>()
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: CanaryControllerOptions) {
@@ -130,7 +135,9 @@ export class CanaryController {
 
   #due(): string[] {
     const models = this.#onTrial()
-    for (const model of this.#dueMs.keys()) if (!models.includes(model)) this.#dueMs.delete(model)
+    for (const known of [this.#dueMs, this.#refused]) {
+      for (const model of known.keys()) if (!models.includes(model)) known.delete(model)
+    }
     return models.filter((model) => (this.#dueMs.get(model) ?? 0) <= performance.now())
   }
 
@@ -148,8 +155,8 @@ export class CanaryController {
       return { guards, next: nextStepOf(trial, samples, guards, now()) }
     }
     const first = decide(false)
-    const isStep = first.next.action === 'step' || first.next.action === 'promote'
-    const { guards, next } = isStep ? decide(true) : first
+    const isDecisive = isStep(first.next) && this.#refused.get(model) !== trial.step.number
+    const { guards, next } = isDecisive ? decide(true) : first
     const verdict: CanaryVerdict = {
       model,
       began: trial.began.number,
@@ -164,6 +171,7 @@ export class CanaryController {
     // Before anything is done: a look that was made is counted, whatever becomes of this process.
     await upsertCanaryVerdict(pool, verdict)
     const entry = await this.#act(trial, next, samples.canary)
+    if (!entry && isStep(next)) this.#refused.set(model, trial.step.number)
     if (entry && entry.state.canary === null) {
       await upsertCanaryVerdict(pool, { ...verdict, ended: entry.number })
     }
@@ -209,3 +217,5 @@ export class CanaryController {
     }
   }
 }
+
+const isStep = ({ action }: NextStep) => action === 'step' || action === 'promote'
