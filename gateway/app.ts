@@ -187,6 +187,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
         removeAdditional: false,
         useDefaults: false,
         allowUnionTypes: true,
+        // Of bodies of several forms the one is checked that the body says it has, and what is wrong with it told.
+        discriminator: true,
         // Errors carry the value and the schema, so that they can say what was given and what is allowed.
         verbose: true,
       },

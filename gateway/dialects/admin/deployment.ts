@@ -129,7 +129,6 @@ const action = <T extends string, P extends Record<string, TSchema>>(name: T, fi
   Type.Object({ action: Type.Literal(name), ...fields, ...common, override }, closed)
 const Fallbacks = optional(Type.Array(Version, { maxItems: 20 }))
 
-/** By action; which of them is meant is told first, so that what is wrong is told of that one. */
 const DRAFTS = {
   deploy: action('deploy', { version: Version, fallbacks: Fallbacks, sticky: optional(Sticky) }),
   weights: action('weights', {
@@ -161,20 +160,24 @@ const DRAFTS = {
   step: action('step', {}),
   promote: action('promote', {}),
   shadow: action('shadow', {
-    version: Type.Union([Version, Type.Null()], { description: 'null: no shadow any more.' }),
+    version: Type.Union([Version, Type.Null()], {
+      title: 'a full id such as support-chat@3, or null',
+      description: 'null: no shadow any more.',
+    }),
     share: optional(Share),
   }),
 } as const
 
-export const DeploymentDraft = Type.Union([
-  DRAFTS.deploy,
-  DRAFTS.weights,
-  DRAFTS.canary,
-  DRAFTS.step,
-  DRAFTS.promote,
-  DRAFTS.shadow,
-])
-export type DeploymentDraft = Static<typeof DeploymentDraft>
+type Drafts = typeof DRAFTS
+type DeploymentDraft = { [Action in keyof Drafts]: Static<Drafts[Action]> }[keyof Drafts]
+
+/** Its action says which of them is meant, so that what is wrong is told of that one. */
+export const DeploymentDraft = Type.Unsafe<DeploymentDraft>({
+  type: 'object',
+  required: ['action'],
+  discriminator: { propertyName: 'action' },
+  oneOf: Object.values(DRAFTS),
+})
 
 export const RollbackDraft = Type.Object(
   {

@@ -27,6 +27,8 @@ interface SchemaPart {
   maxItems?: number
   minLength?: number
   maxLength?: number
+  /** of a body of several forms, each with the value that says so */
+  oneOf?: { properties?: Record<string, SchemaPart> }[]
 }
 
 const GIVEN_MAX_CHARACTERS = 60
@@ -45,6 +47,14 @@ export function fromViolations(violations: Violation[]): GatewayError {
   if (keyword === 'additionalProperties') {
     const param = join(path, String(params['additionalProperty']))
     return refuse('unknown_parameter', param, `Unknown parameter: '${param}'.`)
+  }
+  if (keyword === 'discriminator') {
+    const { tag, tagValue } = params as { tag: string; tagValue: unknown }
+    const known = (schema.oneOf ?? []).map(({ properties }) => properties?.[tag]?.const)
+    const rule = allowed('enum', { enum: known })
+    const code = typeof tagValue === 'string' ? 'invalid_value' : 'invalid_type'
+    const param = join(path, tag)
+    return refuse(code, param, `'${param}' must be ${rule}; got ${given(tagValue)}.`)
   }
   if (path === '') {
     return new GatewayError(
