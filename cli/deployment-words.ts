@@ -3,6 +3,11 @@
 import { percent } from './shares.ts'
 import { asTable } from './table.ts'
 
+export interface Target {
+  version: string
+  weight: number
+}
+
 /** As the admin API tells one. */
 export interface Entry {
   id: number
@@ -12,7 +17,7 @@ export interface Entry {
   action: string
   outcome: string
   state: {
-    targets: { version: string; weight: number }[]
+    targets: Target[]
     canary: { version: string; share: number; steps: number[] } | null
     shadow: { version: string; share: number } | null
   }

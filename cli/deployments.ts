@@ -13,7 +13,7 @@ import { readShare, readShares } from './shares.ts'
 import { json } from './table.ts'
 import { canaryStatusCommand, shadowReportCommand } from './trials.ts'
 import type { Settings } from '../gateway/settings/settings.ts'
-import type { Entry } from './deployment-words.ts'
+import type { Entry, Target } from './deployment-words.ts'
 import type { Output } from './progress.ts'
 
 export interface DeploymentCommandDeps {
@@ -46,7 +46,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
   const deploy = addOverride(
     new Command('deploy')
       .description('have a version answer for its model; several share the traffic by weights')
-      .argument('<version...>', 'model@number, or model@number=weight')
+      .argument('<version...>', 'model@number, or model@number=weight', readTargets)
       .option('--fallback <version...>', 'asked in this order where none of them could answer')
       .addOption(stickyOption()),
   )
@@ -55,9 +55,8 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       '\nExample:\n  headrace deploy support-chat@4 --reason "fewer wrong prices"' +
         '\n  headrace deploy support-chat@3=90 support-chat@4=10',
     )
-    .action((versions: string[], flags: CommonFlags & { fallback?: string[]; sticky?: string }) => {
+    .action((targets: Target[], flags: CommonFlags & { fallback?: string[]; sticky?: string }) => {
       const { fallback: fallbacks, sticky } = flags
-      const targets = versions.map(readWeighted)
       const { version } = targets[0]!
       const body =
         targets.length === 1
@@ -120,7 +119,12 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       '\nExample:\n  headrace shadow support-chat@4 --share 10%\n  headrace shadow support-chat --off',
     )
     .action((name: string, flags: CommonFlags & { share?: number; off?: boolean }) => {
-      const version = flags.off ? null : readVersion(name)
+      if (!flags.off && !VERSION.test(name)) {
+        throw new InvalidArgumentError(
+          `'${name}' is no version. Allowed is model@number, or the model with --off.`,
+        )
+      }
+      const version = flags.off ? null : name
       const body = { action: 'shadow', version, share: flags.off ? undefined : flags.share }
       return change(modelOf(name), 'deployments', body, flags)
     })
@@ -227,15 +231,18 @@ function stickyOption(): Option {
 const modelOf = (version: string) => version.split('@')[0] ?? version
 const pathOf = (model: string) => `/admin/models/${encodeURIComponent(model)}`
 
+const VERSION = /^[^@\s]+@\d+$/
+
 function readVersion(text: string): string {
-  if (/^[^@\s]+@\d+$/.test(text)) return text
+  if (VERSION.test(text)) return text
   throw new InvalidArgumentError('Allowed is model@number, such as support-chat@4.')
 }
 
-function readWeighted(text: string): { version: string; weight: number } {
+/** One more of several. */
+function readTargets(text: string, before: Target[] = []): Target[] {
   const [id = '', weight = '1'] = text.split('=')
   const version = readVersion(id)
-  if (Number(weight) > 0) return { version, weight: Number(weight) }
+  if (Number(weight) > 0) return [...before, { version, weight: Number(weight) }]
   throw new InvalidArgumentError('Allowed is model@number=weight, such as support-chat@4=10.')
 }
 

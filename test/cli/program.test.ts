@@ -5,6 +5,7 @@ import { CommanderError } from 'commander'
 import type { Command } from 'commander'
 
 import { createProgram } from '../../cli/program.ts'
+import { runProgram } from '../../cli/run.ts'
 
 const silent = { write: () => true }
 const DEPS = {
@@ -59,11 +60,25 @@ test('arguments that make no sense are refused with what is allowed', async () =
     [['keys', 'create', 'bot', '--tag', 'x'], /Allowed is name=value/],
     [['audit', '--since', 'never'], /Allowed is a time such as/],
     [['serve', '--port', '1'], /unknown option '--port'/],
+    [['deploy', 'guide'], /'guide' is invalid .* Allowed is model@number, such as/],
+    [['deploy', 'guide@1=90', 'guide@2=x'], /'guide@2=x' is invalid .*model@number=weight/],
   ] as const) {
     const { text, error } = await run([...args])
     assert.ok(error instanceof CommanderError && error.exitCode !== 0, args.join(' '))
     assert.match(text, words)
   }
+})
+
+test('what a command finds out by itself is told, with the exit code of what makes no sense', async () => {
+  let said = ''
+  const codes: number[] = []
+  await runProgram(['shadow', 'guide'], {
+    ...DEPS,
+    stderr: { write: (text) => (said += text) },
+    setExitCode: (code) => codes.push(code),
+  })
+  assert.match(said, /^headrace: 'guide' is no version\. Allowed is model@number, or the model/)
+  assert.deepEqual(codes, [2])
 })
 
 test('a gateway alone needs to be told where the runtimes are', async () => {
