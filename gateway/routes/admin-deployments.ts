@@ -70,6 +70,11 @@ export function adminDeploymentRoutes(app: App, { pool, switchboard }: AdminDepl
     '/admin/models/:model/rollback',
     {
       onRequest: admin,
+      // Whoever is in a hurry has nothing to say: a call without a body goes to the last good state.
+      preValidation: (request, _reply, done) => {
+        request.body ??= {}
+        done()
+      },
       schema: {
         operationId: 'rollBack',
         summary: 'Go back to the last good state, or to that of any deployment',

@@ -59,6 +59,21 @@ test('a newer version gets no traffic before it is deployed, and a rollback take
   )
 })
 
+test('a rollback needs no body', async (t) => {
+  const fleet = await startFleet(t, postgres)
+  const first = await addTinyVersion(fleet.dataDir, 'guide', { seed: 1 })
+  const { chat, deploy, url } = await fleet.replica()
+  assert.equal((await chat('guide')).version, first)
+  const second = await addTinyVersion(fleet.dataDir, 'guide', { seed: 2 })
+  assert.equal((await deploy('guide', { action: 'deploy', version: second })).status, 200)
+  const back = await fetch(`${url}/admin/models/guide/rollback`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer an-admin-key' },
+  })
+  assert.equal(back.status, 200, await back.text())
+  assert.equal((await chat('guide')).version, first)
+})
+
 test('of two who deploy at once the second is told what changed, and nothing is half applied', async (t) => {
   const fleet = await startFleet(t, postgres)
   await addTinyVersion(fleet.dataDir, 'guide', { seed: 1 })
