@@ -146,6 +146,14 @@ const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** by status, for whoever writes a client */
+export function codesByStatus(): [status: number, codes: string[]][] {
+  const grouped = Map.groupBy(Object.entries(ERRORS), ([, { status }]) => status)
+  return [...grouped]
+    .sort(([one], [other]) => one - other)
+    .map(([status, kinds]) => [status, kinds.map(([code]) => code)])
+}
+
 interface GatewayErrorOptions extends ErrorOptions {
   /** the parameter at fault, as the client wrote it: `messages[0].content` */
   param?: string

@@ -102,7 +102,8 @@ function uploadRoute(app: App, pool: Pool) {
         description: `At most ${MAX_ATTACHMENT_BYTES} bytes, of any content type.`,
         tags,
         security,
-        consumes: ['application/octet-stream'],
+        // Whatever the type is; this one is for the page, which has to name one.
+        body: { content: { 'application/octet-stream': { schema: Type.Unknown() } } },
         params: Type.Object({ note: IdParam }),
         querystring: Type.Object(
           { name: Type.String({ minLength: 1, description: 'Of the file.' }) },

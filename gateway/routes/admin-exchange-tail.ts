@@ -13,6 +13,7 @@ import { Tail } from '../administration/tail.ts'
 import { exchangeBody } from '../dialects/admin/exchange.ts'
 import { FILTER_QUERY, readFilter } from '../dialects/admin/exchange-query.ts'
 import { isAway } from '../db/away.ts'
+import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
 import { actorOf, callerOf, requireRole } from '../plugins/roles.ts'
 import type { Query } from '../dialects/admin/exchange-query.ts'
@@ -56,6 +57,13 @@ export function adminExchangeTailRoute(app: App, { pool, pseudonyms, readiness }
         tags: ['exchanges'],
         security: [{ key: [] }],
         querystring: Type.Object(FILTER_QUERY),
+        response: {
+          200: {
+            description: 'Events, for as long as the client stays.',
+            content: { 'text/event-stream': { schema: Type.String() } },
+          },
+          default: ErrorBody,
+        },
       },
     },
     async (request, reply) => {

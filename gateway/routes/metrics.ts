@@ -4,6 +4,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 
 import { Type } from 'typebox'
 
+import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError } from '../errors.ts'
 import { bearerToken } from '../plugins/auth.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -28,6 +29,7 @@ export function metricsRoute(app: App, { metrics, metricsToken, adminKeyHash }: 
         tags: ['operation'],
         response: {
           200: { description: 'Metrics', content: { 'text/plain': { schema: Type.String() } } },
+          default: ErrorBody,
         },
       },
     },

@@ -18,6 +18,7 @@ import { mayAsk } from '../callers/caller.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { GatewayError, internalError } from '../errors.ts'
 import { readBody } from '../passing/body.ts'
+import { PASSED_ROUTES } from '../passing/passed-routes.ts'
 import { tellErrors } from '../plugins/errors.ts'
 import { reserve } from '../reserve.ts'
 import { chosenFor } from '../routing/chosen-for.ts'
@@ -29,7 +30,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { PassedAnswer, PassedRequest } from '../backends/backend.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Limits } from '../limits/limits.ts'
-import type { BodyKind } from '../passing/body.ts'
+import type { PassedBody, PassedRoute } from '../passing/passed-routes.ts'
 import type { App } from '../request.ts'
 import type { Routes, Target } from '../routing/route.ts'
 
@@ -42,50 +43,19 @@ export interface PassDeps {
   uploadLimitBytes: number
 }
 
-interface PassedRoute {
-  method: 'GET' | 'POST' | 'DELETE'
-  path: string
-  body: BodyKind
-  /** reads or spends from an account that callers share */
-  isShared?: true
-}
-
-const json = (path: string): PassedRoute => ({ method: 'POST', path, body: 'json' })
-const form = (path: string): PassedRoute => ({ method: 'POST', path, body: 'form' })
-const shared = (
-  method: PassedRoute['method'],
-  path: string,
-  body: BodyKind = 'none',
-): PassedRoute => ({ method, path, body, isShared: true })
-
-const PASSED: PassedRoute[] = [
-  json('/images/generations'),
-  form('/images/edits'),
-  form('/images/variations'),
-  json('/audio/speech'),
-  form('/audio/transcriptions'),
-  form('/audio/translations'),
-  json('/moderations'),
-  shared('GET', '/files'),
-  shared('POST', '/files', 'upload'),
-  shared('GET', '/files/:id'),
-  shared('DELETE', '/files/:id'),
-  shared('GET', '/files/:id/content'),
-  shared('POST', '/uploads', 'json'),
-  shared('POST', '/uploads/:id/parts', 'upload'),
-  shared('POST', '/uploads/:id/complete', 'json'),
-  shared('POST', '/uploads/:id/cancel'),
-  shared('GET', '/batches'),
-  shared('POST', '/batches', 'json'),
-  shared('GET', '/batches/:id'),
-  shared('POST', '/batches/:id/cancel'),
-]
-
 /** for whoever refused a connection to be there again, as a server that is started anew */
 const PAUSE_MS = 250
 /** A recording or some pictures: what has to be held to find the model in it. OpenAI takes 25 MB of audio. */
 const MAX_FORM_BYTES = 64 * 1024 * 1024
-const Params = Type.Object({ id: Type.Optional(Type.String({ pattern: '^[\\w-]{1,128}$' })) })
+const Params = Type.Object({ id: Type.String({ pattern: '^[\\w-]{1,128}$' }) })
+
+const AS_SENT = Type.Unknown({ description: "As the upstream takes it; of 'model' its name here." })
+
+const MEDIA: Record<PassedBody, string> = {
+  json: 'application/json',
+  form: 'multipart/form-data',
+  upload: 'multipart/form-data',
+}
 
 export function passThroughRoutes(app: App, deps: PassDeps) {
   // One scope for each way in which a body is taken in.
@@ -93,7 +63,7 @@ export function passThroughRoutes(app: App, deps: PassDeps) {
     app.register((scope: App, _options, done) => {
       if (kind === 'form') takeForms(scope, Math.min(MAX_FORM_BYTES, deps.uploadLimitBytes))
       if (kind === 'upload' || kind === 'none') takeAsItComes(scope)
-      for (const route of PASSED) if (route.body === kind) add(scope, route, deps)
+      for (const route of PASSED_ROUTES) if (route.body === kind) add(scope, route, deps)
       done()
     })
   }
@@ -113,13 +83,18 @@ function takeAsItComes(app: App) {
 }
 
 function add(app: App, route: PassedRoute, deps: PassDeps) {
+  const { body, isShared, method, operationId, path } = route
   app.route({
-    method: route.method,
-    url: `/v1${route.path}`,
+    method,
+    url: `/v1${path}`,
     schema: {
-      summary: 'Passed on to an upstream',
+      operationId,
+      summary: isShared
+        ? 'Passed on to the default upstream; for the roles developer and admin'
+        : 'Passed on to the upstream that has the model',
       tags: ['passed on'],
-      params: Params,
+      ...(path.includes(':id') && { params: Params }),
+      ...(body !== 'none' && { body: { content: { [MEDIA[body]]: { schema: AS_SENT } } } }),
       response: { 200: Type.Unknown({ description: "The upstream's own." }), default: ErrorBody },
     },
     handler: (request, reply) => passOn(request, reply, route, deps),
@@ -279,7 +254,7 @@ async function findTargets(
   if (target?.backend.pass) return { name: target.asks, targets: [target] }
   throw new GatewayError(
     'unknown_url',
-    `No upstream is set for /v1${path} without a model on this server.`,
+    `/v1${path} names no model here, and headrace.yaml no 'default_upstream' that it could go to.`,
   )
 }
 

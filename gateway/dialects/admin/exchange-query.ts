@@ -58,13 +58,29 @@ export const FILTER_QUERY: Record<
   TOptional<TUnsafe<string | string[]>>
 > = Object.fromEntries(
   FILTER_NAMES.map((name) => {
-    const field = FIELDS.find((field) => field.name === name)
-    const description = field?.about ?? DESCRIPTIONS[name]
+    const description = DESCRIPTIONS[name] ?? describeField(name)
     const items = { type: 'string' }
     const value = Type.Unsafe<string | string[]>({ type: ['string', 'array'], items, description })
     return [name, Type.Optional(value)]
   }),
 )
+
+function describeField(name: string): string {
+  const field = FIELDS.find((field) => field.name === name)
+  if (field && isMeasure(field))
+    return `null: not known; ${name}_min and ${name}_max are its bounds.`
+  if (field) {
+    const allowed = field.values?.join(', ') ?? KINDS[field.kind]
+    return `${sentenceCase(field.about ?? allowed)}; null: not known.`
+  }
+  const ranged = FIELDS.find((field) => name.startsWith(`${field.name}_`) && isFigure(field))
+  const bound = name.endsWith('_min') ? 'At least' : 'At most'
+  return `${bound} this; ${KINDS[ranged?.kind ?? 'whole']}.`
+}
+
+function sentenceCase(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
 
 /**
  * @param others names that have a meaning of their own

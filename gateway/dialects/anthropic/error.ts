@@ -6,11 +6,14 @@ import { Type } from 'typebox'
 
 import type { GatewayError } from '../../errors.ts'
 
-export const AnthropicErrorBody = Type.Object({
-  type: Type.Literal('error'),
-  error: Type.Object({ type: Type.String(), message: Type.String() }),
-  request_id: Type.String(),
-})
+export const AnthropicErrorBody = Type.Object(
+  {
+    type: Type.Literal('error'),
+    error: Type.Object({ type: Type.String(), message: Type.String() }),
+    request_id: Type.String(),
+  },
+  { description: "What went wrong, in Anthropic's words." },
+)
 
 /** @param requestId the exchange's */
 export function anthropicErrorBody(error: GatewayError, requestId: string): string {

@@ -49,3 +49,55 @@ test('the document has every field of a key, with what is allowed', async (t) =>
   }
   assert.equal(await (await fetch(`${url}/docs/json`)).text(), document)
 })
+
+interface Operation {
+  operationId?: string
+  summary?: string
+  tags?: string[]
+  parameters?: { in: string; name: string; description?: string }[]
+  responses: Record<string, { description: string; content?: object }>
+  requestBody?: object
+}
+
+test('every operation says what it is for, what it takes, what it answers and how it fails', async (t) => {
+  const { url } = await startGateway(t)
+  const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, Operation>>
+  }
+  const ids = new Set<string>()
+  const missing: string[] = []
+  for (const [path, operations] of Object.entries(paths)) {
+    const named = new Set([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!))
+    for (const [method, operation] of Object.entries(operations)) {
+      const miss = (what: string) => missing.push(`${method} ${path}: ${what}`)
+      const { operationId = '', parameters = [], responses } = operation
+      if (operationId === '' || ids.has(operationId)) miss(`operationId '${operationId}'`)
+      ids.add(operationId)
+      if (!operation.summary) miss('summary')
+      if (!operation.tags?.length) miss('tags')
+      const inPath = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
+      if (named.symmetricDifference(new Set(inPath)).size > 0) miss(`path's parameters ${inPath}`)
+      for (const { in: where, name, description } of parameters) {
+        if (where === 'query' && path === '/admin/exchanges' && !description) miss(name)
+      }
+      for (const [status, { description, content }] of Object.entries(responses)) {
+        if (!description || /default response/i.test(description)) miss(`${status}'s description`)
+        if (!content && status !== '204') miss(`${status}'s content`)
+      }
+      const isOpen = path === '/healthz' || path === '/readyz'
+      if (!responses['default'] && !isOpen) miss('how it fails')
+    }
+  }
+  assert.deepEqual(missing, [])
+  assert.ok(ids.size > 40, String(ids.size))
+  assert.ok(paths['/v1/files']?.['post']?.requestBody, 'what is passed on has a body')
+})
+
+test('the document lists every code of an error', async (t) => {
+  const { url } = await startGateway(t)
+  const { info } = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    info: { description: string }
+  }
+  assert.match(info.description, /\| 409 \|.*`deployment_conflict`/)
+  assert.match(info.description, /\| 502 \|.*`upstream_unreachable`/)
+})
