@@ -23,7 +23,7 @@ export function tokenLimit(
     throw new Refusal(
       'context_length_exceeded',
       `This version's context is ${contextTokens} tokens; asked for were ` +
-        `${promptTokens + maxTokens}: ${promptTokens} of the prompt and maxTokens of ${maxTokens}.`,
+        `${promptTokens + maxTokens}: ${promptTokens} of the prompt and ${maxTokens} for the answer.`,
       { promptTokens, maxTokens, contextTokens },
     )
   }
