@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 
 import { startGateway } from '../../support/gateway.ts'
 
@@ -67,7 +68,7 @@ test('every operation says what it is for, what it takes, what it answers and ho
   const ids = new Set<string>()
   const missing: string[] = []
   for (const [path, operations] of Object.entries(paths)) {
-    const named = new Set([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!))
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
     for (const [method, operation] of Object.entries(operations)) {
       const miss = (what: string) => missing.push(`${method} ${path}: ${what}`)
       const { operationId = '', parameters = [], responses } = operation
@@ -76,7 +77,7 @@ test('every operation says what it is for, what it takes, what it answers and ho
       if (!operation.summary) miss('summary')
       if (!operation.tags?.length) miss('tags')
       const inPath = parameters.filter((one) => one.in === 'path').map(({ name }) => name)
-      if (named.symmetricDifference(new Set(inPath)).size > 0) miss(`path's parameters ${inPath}`)
+      if (!isDeepStrictEqual(new Set(inPath), new Set(named))) miss("path's parameters")
       for (const { in: where, name, description } of parameters) {
         if (where === 'query' && path === '/admin/exchanges' && !description) miss(name)
       }
