@@ -1,11 +1,12 @@
 // The name that was most likely meant by one that nobody knows.
 
-/** A slip or two; with more, a guess would mislead more often than help. */
+/** A slip or two, in short names fewer; with more, a guess would mislead more often than help. */
 const MAX_EDITS = 3
+const LETTERS_PER_EDIT = 2
 
-export function nearestName(given: string, known: string[]): string | null {
+export function nearestName(given: string, known: readonly string[]): string | null {
   let nearest: string | null = null
-  let least = MAX_EDITS + 1
+  let least = Math.min(MAX_EDITS, Math.floor(given.length / LETTERS_PER_EDIT)) + 1
   for (const name of known) {
     const edits = editDistance(given, name)
     if (edits < least) [nearest, least] = [name, edits]

@@ -71,16 +71,21 @@ function mask(secret: string): string {
   return `*** (${secret.length} characters)`
 }
 
+const PREFIX = 'HEADRACE_'
+
 function unknownNames(env: NodeJS.ProcessEnv): string[] {
   const known = [
     ...Object.values<Setting<unknown>>(SETTINGS).map(({ name }) => name),
     ...SECRET_NAMES.map(secretFileName),
   ]
   return Object.keys(env)
-    .filter((name) => name.startsWith('HEADRACE_') && !known.includes(name))
+    .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .sort()
     .map((name) => {
-      const nearest = nearestName(name, known)
+      // What all names begin with says nothing of which one was meant.
+      const tails = known.map((setting) => setting.replace(PREFIX, ''))
+      const tail = nearestName(name.replace(PREFIX, ''), tails)
+      const nearest = tail !== null && known[tails.indexOf(tail)]
       return nearest
         ? `${name} is no setting; did you mean ${nearest}?`
         : `${name} is no setting; docs/settings.md lists those that are.`

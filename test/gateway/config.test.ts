@@ -66,6 +66,13 @@ test('a variable that nobody knows is a problem, with what was probably meant', 
   assert.deepEqual(problemsOf({ HEADRACE_PROT: '9000' }), [
     'HEADRACE_PROT is no setting; did you mean HEADRACE_PORT?',
   ])
+  assert.deepEqual(
+    problemsOf({ HEADRACE_DATABASE_URL: 'postgresql://db/app', HEADRACE_FOO: '1' }),
+    [
+      'HEADRACE_DATABASE_URL is no setting; did you mean DATABASE_URL?',
+      'HEADRACE_FOO is no setting; docs/settings.md lists those that are.',
+    ],
+  )
   assert.match(
     problemsOf({ HEADRACE_TELEPORTATION: 'on' })[0]!,
     /is no setting; docs\/settings\.md lists/,

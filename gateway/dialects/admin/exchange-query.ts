@@ -10,6 +10,7 @@ import type { TOptional, TUnsafe } from 'typebox'
 import { EVERYTHING, FIELDS } from '../../db/exchange-fields.ts'
 import { isUuid } from '../../db/uuid.ts'
 import { GatewayError } from '../../errors.ts'
+import { nearestName } from '../../nearest-name.ts'
 import { given } from '../openai/violation.ts'
 import { readTime } from './fields.ts'
 import type { ExchangeFilter, Field, FieldValue } from '../../db/exchange-fields.ts'
@@ -173,9 +174,11 @@ function refuse(param: string, allowed: string, value: unknown) {
 
 function unknown(param: string, allowed: readonly string[]) {
   const short = param.length <= 60 ? param : `${param.slice(0, 60)}…`
+  const nearest = nearestName(short, allowed)
+  const hint = nearest ? ` Did you mean '${nearest}'?` : ''
   return new GatewayError(
     'unknown_parameter',
-    `Unknown filter: '${short}'. Allowed are ${allowed.join(', ')}.`,
+    `Unknown filter: '${short}'.${hint} Allowed are ${allowed.join(', ')}.`,
     { param: short },
   )
 }

@@ -205,6 +205,7 @@ test('a filter that is not known is refused with those that are', async (t) => {
   assert.equal(unknown.status, 400)
   assert.equal(unknown.code, 'unknown_parameter')
   assert.equal(unknown.param, 'modle')
+  assert.match(unknown.message, /Did you mean 'model'\? Allowed are /)
   assert.match(unknown.message, /total_ms_min.*metadata\.NAME/)
   for (const query of [
     'outcome=good',
