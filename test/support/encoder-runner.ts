@@ -1,8 +1,5 @@
 // A runner over an encoder's graph that is drawn from a checkpoint into a throwaway folder.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import type { TestContext } from 'node:test'
 
 import type { EncoderManifest, Precision } from '../../models/manifest.ts'
@@ -11,13 +8,15 @@ import { openEncoderRunner } from '../../runtime/encoder/open-runner.ts'
 import type { Runner } from '../../runtime/encoder/runner.ts'
 import { drawEncoder } from '../../runtime/graph/encoder.ts'
 import { loadOrt } from '../../runtime/ort/api.ts'
+import { makeFolder } from './folder.ts'
+import { defer } from './lasting.ts'
 
 export async function startEncoderRunner(
   t: TestContext,
   checkpoint: EncoderCheckpoint,
   precision: Precision,
 ): Promise<Runner> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'headrace-encoder-'))
+  const folder = await makeFolder(t, 'encoder')
   const graph = await drawEncoder(checkpoint, folder, { precision })
   const manifest: EncoderManifest = {
     format: 1,
@@ -37,9 +36,6 @@ export async function startEncoderRunner(
     files: {},
   }
   const runner = openEncoderRunner(loadOrt(), folder, manifest, { threads: 2, maxCells: 1024 })
-  t.after(async () => {
-    runner.close()
-    await rm(folder, { recursive: true })
-  })
+  defer(t, () => runner.close())
   return runner
 }

@@ -110,8 +110,3 @@ function bookInto(spend: SpendBook, limits: Limits, now: () => number): Limits['
     }
   }
 }
-
-/** Resolves when it is so; a test that waits for what never comes ends at its own time-out. */
-export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10))
-}

@@ -1,8 +1,5 @@
 // A runner over a graph that is drawn from a checkpoint into a throwaway folder.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import type { TestContext } from 'node:test'
 
 import type { DecoderManifest, Precision } from '../../models/manifest.ts'
@@ -11,6 +8,8 @@ import { OnnxRunner } from '../../runtime/engine/onnx-runner.ts'
 import { writeDecoder } from '../../runtime/graph/export.ts'
 import { loadOrt } from '../../runtime/ort/api.ts'
 import type { ComputeDevice } from '../../runtime/ort/device.ts'
+import { makeFolder } from './folder.ts'
+import { defer } from './lasting.ts'
 
 type Size = { slots?: number; capacity?: number; maxPrefill?: number; device?: ComputeDevice }
 
@@ -30,7 +29,7 @@ export async function startRunnerIn(
   precision: Precision,
   { slots = 8, capacity = 128, maxPrefill = 64, device }: Size = {},
 ): Promise<{ runner: OnnxRunner; folder: string }> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'headrace-graph-'))
+  const folder = await makeFolder(t, 'graph')
   const { parameters, ...graph } = await writeDecoder(checkpoint, folder, { precision, threads: 2 })
   const manifest: DecoderManifest = {
     kind: 'generate',
@@ -57,9 +56,6 @@ export async function startRunnerIn(
     threads: 2,
     ...(device && { device }),
   })
-  t.after(async () => {
-    runner.close()
-    await rm(folder, { recursive: true })
-  })
+  defer(t, () => runner.close())
   return { runner, folder }
 }

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 
 import { Connection } from 'rabbitmq-client'
@@ -18,14 +17,11 @@ import { makeFolder } from '../../support/folder.ts'
 import { defer } from '../../support/lasting.ts'
 import { startStoppingPostgres, usePostgres } from '../../support/postgres.ts'
 import { RABBITMQ_IS_ABSENT, useRabbitmq } from '../../support/rabbitmq.ts'
+import { until } from '../../support/until.ts'
 
 const skip = RABBITMQ_IS_ABSENT
 const postgres = usePostgres()
 const rabbitmq = useRabbitmq(['max_message_size = 1000000'])
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(20)
-}
 
 async function openRaw(t: TestContext, url: string): Promise<Connection> {
   const connection = new Connection(url)

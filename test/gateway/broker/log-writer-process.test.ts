@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Publisher } from '../../../gateway/broker/publisher.ts'
 import { brokerSink } from '../../../gateway/broker/sink.ts'
@@ -15,13 +14,10 @@ import { defer } from '../../support/lasting.ts'
 import { recordLog } from '../../support/logger.ts'
 import { runHeadrace, startHeadrace } from '../../support/process.ts'
 import { RABBITMQ_IS_ABSENT, useRabbitmq } from '../../support/rabbitmq.ts'
+import { until } from '../../support/until.ts'
 
 const skip = RABBITMQ_IS_ABSENT
 const rabbitmq = useRabbitmq()
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(20)
-}
 
 test('a log-writer says what it needs', async (t) => {
   const dataDir = await makeFolder(t)

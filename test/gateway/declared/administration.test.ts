@@ -17,6 +17,7 @@ import { recordLog } from '../../support/logger.ts'
 import { answerChat } from '../../support/openai-wire.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { ScriptedUpstream } from '../../support/scripted-upstream.ts'
+import { until } from '../../support/until.ts'
 import type { Pool } from '../../../gateway/db/pool.ts'
 import type { Routes } from '../../../gateway/routing/route.ts'
 
@@ -77,14 +78,6 @@ async function start(t: TestContext, options: StartOptions = {}) {
   upstream.script = answerChat(['Hello'])
   const near = { api: 'compatible', base_url: `${upstream.url}/v1`, key: SECRET }
   return { ...(await startReplica(t, pool, options)), pool, upstream, near }
-}
-
-async function until(isSo: () => boolean | Promise<boolean>, withinMs: number) {
-  const deadline = performance.now() + withinMs
-  while (!(await isSo())) {
-    assert.ok(performance.now() < deadline, `it did not come within ${withinMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 test('a model of a declared upstream answers at once, and until it is deleted', async (t) => {

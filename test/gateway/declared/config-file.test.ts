@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test'
 import { ConfigFile } from '../../../gateway/declared/config-file.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { recordLog } from '../../support/logger.ts'
+import { until } from '../../support/until.ts'
 
 const modelOf = (name: string) => `models: { ${name}: { targets: [{ version: guide }] } }\n`
 
@@ -22,14 +23,6 @@ async function open(t: TestContext, file: string) {
   })
   t.after(() => config.close())
   return models
-}
-
-async function until(isSo: () => boolean) {
-  const deadline = performance.now() + 3_000
-  while (!isSo()) {
-    assert.ok(performance.now() < deadline, 'it never came')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 test('a ConfigMap that Kubernetes replaces is in force shortly after', async (t) => {

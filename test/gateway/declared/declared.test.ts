@@ -17,6 +17,7 @@ import { recordLog } from '../../support/logger.ts'
 import { answerChat } from '../../support/openai-wire.ts'
 import { ScriptedRuntime, WORDS } from '../../support/scripted-runtime.ts'
 import { refuseWith, ScriptedUpstream } from '../../support/scripted-upstream.ts'
+import { until } from '../../support/until.ts'
 
 const SECRET = 'sk-planted-secret'
 const VERSIONS = [{ id: 'guide@2', created: '2026-01-01T00:00:00.000Z' }]
@@ -62,14 +63,6 @@ function withoutTables(t: TestContext) {
   const pool = createPool({ host: '127.0.0.1', port: 1 }, recordLog().logger)
   t.after(() => pool.end())
   return { pool, keyring: new Keyring([]) }
-}
-
-async function until(isSo: () => boolean) {
-  const deadline = performance.now() + 5_000
-  while (!isSo()) {
-    assert.ok(performance.now() < deadline, 'it never came')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 const NEAR = '[{ upstream: near, model: llama-3 }]'

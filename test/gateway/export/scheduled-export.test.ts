@@ -16,15 +16,12 @@ import { makeFolder } from '../../support/folder.ts'
 import { recordLog } from '../../support/logger.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, startS3 } from '../../support/s3.ts'
+import { until } from '../../support/until.ts'
 import type { Manifest } from '../../../gateway/export/manifest.ts'
 
 const postgres = usePostgres()
 const NOON = new Date('2026-10-05T12:00:00.000Z')
 const nextDay = () => NOON.getTime() + 24 * 60 * 60_000
-
-async function until(isSo: () => boolean) {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10))
-}
 
 test('a gateway exports what is over, in a thread, and says when it last did', async (t) => {
   const pool = await exchangeTables(t, postgres)
