@@ -145,6 +145,25 @@ export class DefaultModel {
     return this.#last?.upstream === null ? [this.#last.version] : []
   }
 
+  /**
+   * Resolves when it answers for the first time. A version that can't be loaded ends no server: other models answer
+   * meanwhile, and only a server that runs can be told to deploy another version.
+   */
+  async begin(): Promise<void> {
+    const { readiness, logger, signal } = this.#deps
+    try {
+      return await this.load()
+    } catch (error) {
+      signal.throwIfAborted()
+      const next = 'it is tried again, and another version may be deployed in its place'
+      logger.error({ err: error }, `${this.#last?.version} can't be loaded; ${next}`)
+    }
+    while (readiness.report.phase !== 'ready') {
+      await sleep(LOOK_MS, undefined, { signal })
+      await this.look()
+    }
+  }
+
   /** Waits for as long as the runtime can't be reached. @throws RuntimeError where it can't serve the version */
   load(): Promise<void> {
     return (this.#loading ??= this.#load().finally(() => (this.#loading = null)))

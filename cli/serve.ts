@@ -90,7 +90,7 @@ export async function serve(options: ServeOptions, life: Lifetime): Promise<void
   const followed = new DefaultModel(answering, { runtime, readiness, logger, signal })
   model = followed
   gateway.residency?.follow('default model', () => followed.wanted)
-  await followed.load()
+  await followed.begin()
   signal.throwIfAborted()
 
   stdout.write(welcome({ ...gateway, model: await welcomed(gateway, await answering()) }))

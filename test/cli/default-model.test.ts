@@ -9,6 +9,7 @@ import { Readiness } from '../../gateway/readiness.ts'
 import { RuntimeError } from '../../runtime/client.ts'
 import { recordLog } from '../support/logger.ts'
 import { ScriptedRuntime } from '../support/scripted-runtime.ts'
+import { until } from '../support/until.ts'
 import type { Answering } from '../../cli/default-model.ts'
 import type { StoredVersion } from '../../models/store.ts'
 
@@ -61,6 +62,19 @@ test('a runtime that was started anew is made to load the version again', async 
   await again
   assert.equal(readiness.report.isReady, true)
   assert.equal(runtime.loads, 2)
+})
+
+test('a server whose version can not be loaded goes on, and is ready as soon as another one is deployed', async (t) => {
+  const { runtime, readiness, model, answering } = start(t)
+  runtime.onLoad = () => Promise.reject(unusable())
+  const begun = model.begin()
+  await until(() => readiness.report.phase === 'failed')
+  assert.equal(readiness.report.isReady, false)
+
+  answering.version = 'guide@3'
+  runtime.loaded.add('guide@3')
+  await begun
+  assert.equal(readiness.report.localVersion, 'guide@3')
 })
 
 test('a version that can not be loaded is tried again half a minute later, not all the time', async (t) => {
