@@ -19,7 +19,7 @@ export interface ExchangeRecord {
   /** whom the caller asked for */
   endUser: string | null
   session: string | null
-  /** id of the conversation's first exchange */
+  /** UUID: of its first exchange where responses are continued, else made of how the conversation began */
   conversationId: string | null
   /** id of the exchange that this one goes on from */
   previousId: string | null
