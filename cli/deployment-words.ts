@@ -41,15 +41,16 @@ export function sentenceOf({ model, number, state }: Entry): string {
   return `${model} is answered by ${stateCell(state)} (deployment ${number}).`
 }
 
-export function tableOf(entries: Entry[], hasMore: boolean): string {
-  if (entries.length === 0) return 'Nothing was deployed yet.'
+export function tableOf(model: string, entries: Entry[], hasMore: boolean): string {
+  if (entries.length === 0) return `Nothing of '${model}' was deployed here.`
   const table = asTable(
     ['NUMBER', 'AT', 'ACTION', 'OUTCOME', 'WHO', 'STATE', 'WHY'],
     entries.map(({ number, at, action, restores, outcome, actor, state, error, reason }) => [
       String(number),
       at.slice(0, 19),
       restores === null ? action : `${action} to ${restores}`,
-      outcome,
+      // Of each at its time: which one is live now is the first line's to say.
+      outcome === 'live' ? 'went live' : outcome,
       actor.name,
       stateCell(state),
       [reason, error].filter((text) => text !== null).join(' — '),

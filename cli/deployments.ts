@@ -161,7 +161,7 @@ export function deploymentCommands({ loadSettings, stdout }: DeploymentCommandDe
       const told = await ask('GET', path)
       if (flags.json) return say(json(told))
       const entries = (at ? [told] : told['data']) as Entry[]
-      say(tableOf(entries, told['has_more'] === true))
+      say(tableOf(model, entries, told['has_more'] === true))
     })
   canary.addCommand(canaryStatusCommand({ loadSettings, stdout }))
   shadow.addCommand(shadowReportCommand({ loadSettings, stdout }))

@@ -62,15 +62,15 @@ function listing({ hosts, data }: EngineListBody): string {
     ]),
   ])
   const headings = [
-    'version',
-    'state',
-    'host',
-    'memory',
-    'slots',
-    'running',
-    'waiting',
-    'last used',
-    'stays',
+    'VERSION',
+    'STATE',
+    'HOST',
+    'MEMORY',
+    'SLOTS',
+    'RUNNING',
+    'WAITING',
+    'LAST USED',
+    'STAYS',
   ]
   const machines = hosts.map(({ name, up, device, memory }) =>
     up && memory
@@ -83,7 +83,7 @@ function listing({ hosts, data }: EngineListBody): string {
         ]
       : [name, 'away', '-', '-', '-'],
   )
-  const columns = ['host', 'device', 'used', 'budget', 'free on the machine']
+  const columns = ['HOST', 'DEVICE', 'USED', 'BUDGET', 'FREE ON THE MACHINE']
   return [asTable(headings, engines), asTable(columns, machines)].join('\n\n')
 }
 

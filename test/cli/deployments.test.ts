@@ -57,7 +57,7 @@ test('versions are deployed, tried out, promoted and taken back from the command
   assert.equal(more, 'There are more: --before 8')
   assert.match(heading!, /^NUMBER\s+AT\s+ACTION\s+OUTCOME\s+WHO\s+STATE\s+WHY$/)
   const { username } = userInfo()
-  assert.match(row!, new RegExp(`^8 .* rollback to 1 +live +${username} +guide@1 +enough$`))
+  assert.match(row!, new RegExp(`^8 .* rollback to 1 +went live +${username} +guide@1 +enough$`))
   await assert.rejects(run('rollback', 'guide', '--if-live', '2'), /number 8 is: rollback by/)
   await assert.rejects(run('deploy', 'guide@9'), /There is no version 'guide@9'/)
 })

@@ -155,7 +155,7 @@ test('on the command line versions are loaded, listed and unloaded on the server
   assert.equal((await headrace('load', 'chat')).stdout, 'chat@1 is loaded.\n')
   await residency.load(await addFakeAdapter(runtime.dataDir, 'tuned', version))
   const { stdout } = await headrace('ps')
-  assert.match(stdout, /^version +state +host +memory +slots +running +waiting +last used +stays\n/)
+  assert.match(stdout, /^VERSION +STATE +HOST +MEMORY +SLOTS +RUNNING +WAITING +LAST USED +STAYS\n/)
   assert.match(stdout, /^chat@1 +ready +host-0 +\d+ MiB +32 +0 +0 +\d{4}-\S+ +no$/m)
   assert.match(stdout, /^tuned@1 +in chat@1 +host-0( +-){6}$/m)
   assert.match(stdout, /^host-0 +cpu +\d+ MiB +\d+ MiB +\d+ MiB$/m)
