@@ -10,12 +10,12 @@ import type { FastifyBaseLogger } from 'fastify'
 
 import { anthropicErrorBody } from './dialects/anthropic/error.ts'
 import { errorBody } from './dialects/openai/error.ts'
+import { adminRoutes } from './admin-routes.ts'
 import { admitRequests } from './plugins/admission.ts'
 import { FeedbackDesk } from './feedback/desk.ts'
 import { Pace } from './feedback/pace.ts'
 import { RecentExchanges } from './feedback/recent-exchanges.ts'
 import { StoredCompletions } from './responses/stored-completions.ts'
-import { catalogRoutes } from './catalog-routes.ts'
 import { Identities } from './callers/identities.ts'
 import { authenticate } from './plugins/auth.ts'
 import { tellDatabaseAway } from './plugins/database-away.ts'
@@ -26,25 +26,9 @@ import { offerFeedbackTokens } from './plugins/feedback-token.ts'
 import { recordExchanges, refuseUnlogged } from './plugins/exchange.ts'
 import { readJson } from './plugins/json.ts'
 import { tellUnknownUrls } from './plugins/unknown-urls.ts'
-import { adminAnalyticsRoutes } from './routes/admin-analytics.ts'
-import { adminAuditRoutes } from './routes/admin-audit.ts'
-import { adminExchangeRoutes } from './routes/admin-exchanges.ts'
-import { adminExchangeTailRoute } from './routes/admin-exchange-tail.ts'
-import { adminCanaryRoutes } from './routes/admin-canaries.ts'
-import { adminDeploymentRoutes } from './routes/admin-deployments.ts'
-import { adminEndUserRoutes } from './routes/admin-end-users.ts'
-import { adminEngineRoutes } from './routes/admin-engines.ts'
-import { adminExportRoutes } from './routes/admin-export.ts'
-import { adminFeedbackRoutes } from './routes/admin-feedback.ts'
-import { adminFeedbackSumRoutes } from './routes/admin-feedback-sums.ts'
-import { adminKeyRoutes } from './routes/admin-keys.ts'
-import { adminProjectRoutes } from './routes/admin-projects.ts'
-import { adminScoreRoutes } from './routes/admin-scores.ts'
-import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { chatRoutes } from './routes/chat.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { completionRoutes } from './routes/completions.ts'
-import { declaredRoutes } from './routes/declared.ts'
 import { embeddingRoutes } from './routes/embeddings.ts'
 import { endUserFeedbackRoutes } from './routes/end-user-feedback.ts'
 import { feedbackRoutes } from './routes/feedback.ts'
@@ -57,14 +41,12 @@ import { passThroughRoutes } from './routes/pass-through.ts'
 import { rerankRoutes } from './routes/rerank.ts'
 import { responseRoutes } from './routes/responses.ts'
 import { storedCompletionRoutes } from './routes/stored-completions.ts'
-import type { WebhookDeps } from './administration/webhooks.ts'
 import type { IdentitiesOptions, IssuerSettings } from './callers/identities.ts'
-import type { CatalogDeps } from './catalog-routes.ts'
+import type { AdministeredParts } from './admin-routes.ts'
 import type { Pool } from './db/pool.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { ResponseCache } from './cache/response-cache.ts'
 import type { ShadowCopies } from './canary/shadow/shadow-copies.ts'
-import type { Deployments } from './deployments/open.ts'
 import type { Exchange } from './exchange.ts'
 import type { FeedbackSpool } from './feedback/spool.ts'
 import type { FeedbackTokens } from './feedback/tokens.ts'
@@ -77,8 +59,6 @@ import type { Readiness } from './readiness.ts'
 import type { App } from './request.ts'
 import type { Traces } from './traces/traces.ts'
 import type { KeptResponses } from './responses/kept-responses.ts'
-import type { EngineAdministration } from './administration/engines.ts'
-import type { DeclaredDeps } from './routes/declared.ts'
 import type { Routes, Target } from './routing/route.ts'
 
 export interface AppSettings {
@@ -101,7 +81,7 @@ export interface AppSettings {
   refusesUnlogged: boolean
 }
 
-export interface AppDeps {
+export interface AppDeps extends AdministeredParts {
   settings: AppSettings
   /** of keys and projects */
   callers: IdentitiesOptions['tables']
@@ -113,24 +93,14 @@ export interface AppDeps {
   responses: KeptResponses
   feedback: { tokens: FeedbackTokens; spool: Pick<FeedbackSpool, 'append'> }
   routes: Routes
-  /** absent: there is no runtime */
-  engines?: Pick<EngineAdministration, 'residency' | 'versions'>
-  /** absent: nothing is deployed */
-  deployments?: Pick<Deployments, 'switchboard'>
-  /** absent: nobody is told of deployments */
-  webhooks?: Pick<WebhookDeps, 'webhooks' | 'keyring'>
   /** absent: nothing is copied */
   shadows?: Pick<ShadowCopies, 'offer'>
-  /** absent: nothing is declared by the admin API */
-  declared?: DeclaredDeps
   readiness: Readiness
   metrics: Metrics
   router: Router
   admission: Admission
   limits: Limits
   cache: ResponseCache
-  /** the library, and what is live of it; absent: versions are upstreams' alone */
-  catalog?: CatalogDeps
   /** who takes what names no model, such as files; absent: nobody */
   defaultTarget?: () => Target | null
   /** absent: requests are not traced */
@@ -286,33 +256,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     const onChange = identities.doubtAll.bind(identities)
     authenticate(administration, identities)
     tellDatabaseAway(administration)
-    adminProjectRoutes(administration, { pool, onChange })
-    adminKeyRoutes(administration, { pool, onChange })
-    adminAuditRoutes(administration, { pool })
-    const { pseudonyms } = privacy
-    const language = settings.searchLanguage
-    adminExchangeRoutes(administration, { pool, language, pseudonyms })
-    adminExchangeTailRoute(administration, { pool, pseudonyms, readiness })
-    adminExportRoutes(administration, { pool, pseudonyms })
-    adminEngineRoutes(administration, { pool, engines: deps.engines ?? null })
-    adminEndUserRoutes(administration, { pool, privacy })
-    adminFeedbackRoutes(administration, { pool, desk, pseudonyms })
-    adminFeedbackSumRoutes(administration, { pool })
-    adminScoreRoutes(administration, { pool, privacy, now })
-    adminAnalyticsRoutes(administration, { pool, now })
-    adminCanaryRoutes(administration, { pool, now })
-    if (deps.deployments) adminDeploymentRoutes(administration, { pool, ...deps.deployments })
-    if (deps.webhooks) adminWebhookRoutes(administration, { pool, ...deps.webhooks })
-    catalogRoutes(administration, {
-      pool,
-      language: settings.searchLanguage,
-      now,
-      catalog: deps.catalog,
-    })
-    administration.register((declarations: App, _options, done) => {
-      if (deps.declared) declaredRoutes(declarations, deps.declared)
-      done()
-    })
+    adminRoutes(administration, { ...deps, language: settings.searchLanguage, desk, now, onChange })
     done()
   })
   return app

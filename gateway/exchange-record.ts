@@ -132,15 +132,3 @@ export function emptyRecord(beginning: Beginning): ExchangeRecord {
     isStored: false,
   }
 }
-
-const CHARACTERS_PER_TOKEN = 4
-
-/** By the length of what was produced, calls of tools included. */
-export function estimateAnswerTokens({ answer, toolCalls }: ExchangeRecord): number {
-  let characters = 0
-  for (const text of answer ?? []) characters += text.length
-  for (const call of (toolCalls ?? []).flat()) {
-    characters += call.name.length + call.arguments.length
-  }
-  return Math.ceil(characters / CHARACTERS_PER_TOKEN)
-}

@@ -5,14 +5,13 @@
 //
 // Knows: its own clock and what it was told. Does not know: HTTP, SQL, metrics.
 
-import { emptyRecord, estimateAnswerTokens } from './exchange-record.ts'
-import { costOf } from './limits/price.ts'
+import { costOfExchange, fillTokens, meanGapMs } from './exchange-figures.ts'
+import { emptyRecord } from './exchange-record.ts'
 import type { AnswerUsage, FinishReason } from './backends/backend.ts'
 import type { BodyPolicy } from './callers/body-policy.ts'
 import type { Caller } from './callers/caller.ts'
 import type { GatewayError } from './errors.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import type { Consumption } from './limits/price.ts'
 import type { Attempt, Price, Target } from './routing/route.ts'
 import type { RequestTrace } from './traces/traces.ts'
 import type { Timings } from '../runtime/protocol.ts'
@@ -264,7 +263,7 @@ export class Exchange {
     const now = this.#now()
     record.closedAt = new Date(now)
     record.totalMs = now - this.startedMs
-    record.interTokenMs = this.#meanGapMs()
+    record.interTokenMs = meanGapMs(record, this.startedMs, this.#lastDeltaMs)
     record.status = status ?? CLIENT_CLOSED_REQUEST
     // Holes are choices that produced nothing.
     if (record.answer) record.answer = Array.from(record.answer, (text) => text ?? '')
@@ -272,7 +271,8 @@ export class Exchange {
       record.finishReasons = Array.from(record.finishReasons, (reason) => reason ?? '')
     }
     if (record.toolCalls) record.toolCalls = Array.from(record.toolCalls, (calls) => calls ?? [])
-    this.#count()
+    if (!this.#isMeasured) fillTokens(record, this.#estimatePrompt)
+    record.costUsd = costOfExchange(record, this.#price, this.#askedMs)
     if (this.#error) {
       record.outcome = this.#error.kind.outcome
       record.errorCode = this.#error.code
@@ -286,44 +286,5 @@ export class Exchange {
     this.#trace?.closed(record)
     this.#onClosed(record, kept)
     if (record.outcome === 'completed') this.#onCompleted?.(record)
-  }
-
-  #meanGapMs(): number | null {
-    const { timeToFirstTokenMs, completionTokens, streamed } = this.#record
-    if (!streamed || timeToFirstTokenMs === null || !completionTokens) return null
-    const choices = this.#lastDeltaMs.filter((ms) => ms !== undefined)
-    const gaps = completionTokens - choices.length
-    if (gaps < 1) return null
-    const begunMs = choices.length * (this.startedMs + timeToFirstTokenMs)
-    return (choices.reduce((sum, ms) => sum + ms, 0) - begunMs) / gaps
-  }
-
-  /** Upstreams don't tell how long they computed, and nobody does for an answer that was left: it is as long as it took. */
-  #consumption(): Consumption {
-    const { promptTokens, cachedTokens, completionTokens, prefillMs, decodeMs, queueMs } =
-      this.#record
-    const tookMs = this.#record.closedAt.getTime() - this.#askedMs - (queueMs ?? 0)
-    const computedMs = prefillMs === null ? Math.max(0, tookMs) : prefillMs + (decodeMs ?? 0)
-    return {
-      promptTokens: promptTokens ?? 0,
-      cachedTokens: cachedTokens ?? 0,
-      completionTokens: completionTokens ?? 0,
-      seconds: computedMs / 1000,
-    }
-  }
-
-  /** Tokens that nobody counted, and what they all cost. */
-  #count() {
-    const record = this.#record
-    const wasBegun = record.answer !== null || record.toolCalls !== null
-    if (!this.#isMeasured && wasBegun) {
-      const isKnown = record.promptTokens !== null && record.completionTokens !== null
-      record.promptTokens ??= this.#estimatePrompt()
-      record.completionTokens ??= estimateAnswerTokens(record)
-      record.cachedTokens ??= 0
-      record.isUsageEstimated = !isKnown
-    }
-    if (record.promptTokens === null || this.#price === null) return
-    record.costUsd = record.cache === 'hit' ? 0 : costOf(this.#consumption(), this.#price)
   }
 }

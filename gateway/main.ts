@@ -21,13 +21,13 @@ import { openDatabase } from './db/database.ts'
 import { openDeclared } from './declared/open.ts'
 import { connectionOf } from './db/pool.ts'
 import { openDeployments } from './deployments/open.ts'
+import { drain } from './drain.ts'
 import { UpstreamModels } from './deployments/upstream-models.ts'
 import { Webhooks } from './deployments/webhooks.ts'
 import { sumSpend } from './db/spend.ts'
 import { findProjectOfCallers } from './db/projects.ts'
 import { readPseudonymKey } from './db/pseudonym-key.ts'
 import { deleteExpiredResponses } from './db/responses.ts'
-import { GatewayError } from './errors.ts'
 import { ScheduledExport } from './export/scheduled-export.ts'
 import { openFeedback } from './feedback/open.ts'
 import { openExchangeLog } from './exchange-log/open.ts'
@@ -87,9 +87,6 @@ export interface Gateway {
   close(hurry: AbortSignal): Promise<void>
 }
 
-/** for the errors that end what could not be waited for */
-const LAST_WORDS_MS = 500
-const SHUT_DOWN = 'The server is shutting down and could not wait for the end of this answer.'
 const DAY_MS = 24 * 60 * 60_000
 
 /**
@@ -296,19 +293,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const parts = started.move()
   const close = async (hurry: AbortSignal) => {
-    readiness.drain()
-    logger.info({ answers: answers.count, drainMs }, 'the gateway drains')
-    // Still listening: whoever comes now is told that this server goes away, instead of nothing at all.
-    await answers.none(AbortSignal.any([hurry, AbortSignal.timeout(drainMs)]))
-    const closed = app.close()
-    if (answers.count > 0) {
-      logger.warn({ answers: answers.count }, 'answers that still ran are cut')
-      for (const exchange of openExchanges) exchange.cut(new GatewayError('shut_down', SHUT_DOWN))
-      // A client that doesn't read can't be told.
-      await answers.none(AbortSignal.timeout(LAST_WORDS_MS))
-      app.server.closeAllConnections()
-    }
-    await closed
+    await drain({ app, answers, openExchanges, readiness, logger, drainMs, hurry })
     await parts.disposeAsync()
     logger.info({}, 'the gateway has stopped')
   }
