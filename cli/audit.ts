@@ -2,17 +2,17 @@
 
 import { Command, Option } from 'commander'
 
-import { listChanges } from '../gateway/db/audit.ts'
+import { AUDITED_KINDS, listChanges } from '../gateway/db/audit.ts'
 import { auditBody } from '../gateway/dialects/admin/audit.ts'
 import { addPageOptions, moreRows, pageOf, readTime } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
-import type { AuditEntry } from '../gateway/db/audit.ts'
+import type { AuditedKind, AuditEntry } from '../gateway/db/audit.ts'
 import type { PageFlags } from './arguments.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
 interface AuditFlags extends PageFlags {
-  kind?: string
+  kind?: AuditedKind
   target?: string
   actor?: string
   action?: string
@@ -25,7 +25,7 @@ export function auditCommand(deps: DatabaseCommandDeps): Command {
   return addPageOptions(
     new Command('audit')
       .description('list who changed what, newest first')
-      .option('--kind <kind>', 'only of keys, projects, …: key, project')
+      .addOption(new Option('--kind <kind>', 'only of these').choices(AUDITED_KINDS))
       .option('--target <thing>', 'only of this: its id or name')
       .option('--actor <who>', 'only by this one: id or name')
       .option('--action <action>', 'only this: key.create, key.revoke, …')
@@ -49,7 +49,7 @@ function table(entries: AuditEntry[]): string {
   const rows = entries.map(({ at, actor, action, name, before, after }) => [
     timeCell(at),
     actor.name,
-    actor.via === 'api' ? 'api' : 'command line',
+    actor.via.replace('_', ' '),
     action,
     name,
     changedFields(before, after),

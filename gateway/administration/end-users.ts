@@ -102,7 +102,7 @@ export function namesOf(endUser: string, pseudonyms: Pick<Pseudonyms, 'of'>): st
 function named({ project }: AskedEndUser, { names }: EndUserSelection) {
   const pseudonym = names[1]!
   return {
-    kind: 'end_user',
+    kind: 'end_user' as const,
     id: pseudonym,
     name: project === undefined ? pseudonym : `${pseudonym} of ${project}`,
   }

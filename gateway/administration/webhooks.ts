@@ -163,7 +163,7 @@ export async function resend(
     await resendDelivery(transaction, id)
     const after = await getDelivery(transaction, id)
     const [was, is] = [deliveryBody(before), deliveryBody(after)]
-    const change = { action: 'webhook.resend', kind: 'webhook_delivery', id }
+    const change = { action: 'webhook.resend', kind: 'webhook_delivery' as const, id }
     await recordChange(transaction, actor, {
       ...change,
       name: `${type} ${eventId}`,
@@ -223,7 +223,7 @@ function seal(keyring: Keyring, id: string, secret: string): string {
 
 const named = ({ id, url }: StoredWebhook, action: string) => ({
   action,
-  kind: 'webhook',
+  kind: 'webhook' as const,
   id,
   name: new URL(url).host,
 })

@@ -18,11 +18,31 @@ export interface Actor {
   via: 'api' | 'command_line' | 'gateway'
 }
 
+/** What can be changed, or read so that it is written down. */
+export const AUDITED_KINDS = [
+  'key',
+  'project',
+  'upstream',
+  'model',
+  'version',
+  'deployment',
+  'webhook',
+  'webhook_delivery',
+  'catalog_model',
+  'catalog_version',
+  'catalog_note',
+  'catalog_attachment',
+  'exchange',
+  'prompts',
+  'end_user',
+] as const
+
+export type AuditedKind = (typeof AUDITED_KINDS)[number]
+
 export interface Change {
   /** `key.create`, `upstream.update` */
   action: string
-  /** `key`, `project`, `upstream`, `model` */
-  kind: string
+  kind: AuditedKind
   id: string
   name: string
   /** null: it was not there */
@@ -37,7 +57,7 @@ export interface AuditEntry extends Change {
 }
 
 export interface AuditFilter {
-  kind?: string
+  kind?: AuditedKind
   /** id or name of the thing */
   object?: string
   /** id or name of who did it */

@@ -88,7 +88,7 @@ export class ModelAdministration {
       const before = await findDeclaredModel(transaction, name)
       if (!before) throw this.#inFile(name) ? onlyInFile('model', name) : noModel(name)
       await deleteDeclaredModel(transaction, name)
-      const change = { action: 'model.delete', kind: 'model', id: name, name, after: null }
+      const change = { action: 'model.delete', kind: 'model' as const, id: name, name, after: null }
       await recordChange(transaction, actor, { ...change, before: this.#viewOf(before) })
     })
     await stored.refresh()

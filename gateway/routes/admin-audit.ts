@@ -2,16 +2,23 @@
 
 import { Type } from 'typebox'
 
-import { listChanges } from '../db/audit.ts'
+import { AUDITED_KINDS, listChanges } from '../db/audit.ts'
 import { AuditBody, auditBody } from '../dialects/admin/audit.ts'
 import { readTime } from '../dialects/admin/fields.ts'
 import { listBody, listOf, PAGE_QUERY, readPage } from '../dialects/admin/page.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { requireRole } from '../plugins/roles.ts'
 import type { Pool } from '../db/pool.ts'
+import type { AuditedKind } from '../db/audit.ts'
 import type { App } from '../request.ts'
 
 const text = (description: string) => Type.Optional(Type.String({ description }))
+
+const Kind = Type.Unsafe<AuditedKind>({
+  type: 'string',
+  enum: [...AUDITED_KINDS],
+  description: 'Of what was changed.',
+})
 
 export function adminAuditRoutes(app: App, { pool }: { pool: Pool }) {
   app.get(
@@ -26,7 +33,7 @@ export function adminAuditRoutes(app: App, { pool }: { pool: Pool }) {
         querystring: Type.Object(
           {
             ...PAGE_QUERY,
-            kind: text('key, project, upstream, …'),
+            kind: Type.Optional(Kind),
             target: text('Id or name of what was changed.'),
             actor: text('Id or name of who changed it.'),
             action: text('key.create, key.revoke, …'),

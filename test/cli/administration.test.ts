@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { startCommandLine } from '../support/command-line.ts'
+import { recordChange } from '../../gateway/db/audit.ts'
 import { usePostgres } from '../support/postgres.ts'
 
 const postgres = usePostgres()
@@ -92,4 +93,17 @@ test('policies of texts are set, and end users handed out and erased, on the com
   const audit = await run('audit', '--kind', 'end_user', '--json')
   const actions = (JSON.parse(audit.stdout) as { action: string }[]).map(({ action }) => action)
   assert.deepEqual(actions, ['end_user.erase', 'end_user.export'])
+})
+
+test('what a gateway did by itself is not told to be of the command line', async (t) => {
+  const { run, pool } = await startCommandLine(t, postgres)
+  // The first command makes the tables.
+  await run('audit')
+  const change = { kind: 'deployment', id: '1', name: 'guide', before: null, after: {} } as const
+  await recordChange(
+    pool,
+    { id: null, name: 'headrace', via: 'gateway' },
+    { ...change, action: 'deployment.rollback' },
+  )
+  assert.match((await run('audit')).stdout, /headrace +gateway +deployment\.rollback +guide/)
 })

@@ -73,6 +73,8 @@ test('entries are filtered, and go page by page', async (t) => {
   assert.deepEqual(await actions('target=one'), ['key.update', 'project.create', 'key.create'])
   assert.deepEqual(await actions(`target=${id}`), ['key.update', 'key.create'])
   assert.deepEqual(await actions('kind=project'), ['project.create'])
+  const unknown = errorOf(await ask('GET', '/admin/audit?kind=planet'))
+  assert.match(unknown.message, /'kind' must be one of "key", "project", .*; got "planet"/)
   assert.deepEqual(await actions('action=key.create&actor=admin'), ['key.create', 'key.create'])
   assert.deepEqual(await actions('actor=nobody'), [])
   assert.deepEqual(await actions('until=2020-01-01T00:00:00Z'), [])
@@ -99,7 +101,7 @@ test('other things are recorded the same way, in the transaction that changes th
   const { pool } = await startAdmin(t, postgres)
   const actor = { id: null, name: 'root', via: 'command_line' as const }
   const change = {
-    kind: 'upstream',
+    kind: 'upstream' as const,
     id: 'openai',
     name: 'openai',
     before: null,
