@@ -163,3 +163,10 @@ export function pageOf({ limit, after }: PageFlags): Page {
 export function moreRows(hasMore: boolean, lastId: string | undefined): string {
   return hasMore && lastId !== undefined ? `\nThere are more: --after ${lastId}` : ''
 }
+
+/** @throws InvalidArgumentError where a change names nothing that is to change */
+export function refuseNothing(flags: object): void {
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined)
+  if (given.some(([name]) => name !== 'json')) return
+  throw new InvalidArgumentError('Nothing is to change. --help lists what can be.')
+}

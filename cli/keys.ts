@@ -31,6 +31,7 @@ import {
   readName,
   readSeconds,
   readTag,
+  refuseNothing,
 } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
@@ -113,12 +114,13 @@ export function keysCommand(deps: DatabaseCommandDeps): Command {
       'after',
       '\nExample:\n  headrace keys update support-chat --monthly-usd 100 --models all --expires never',
     )
-    .action((key: string, { name, ...flags }: KeyFlags & { name?: string }) =>
-      run(async (pool, actor) => {
+    .action((key: string, { name, ...flags }: KeyFlags & { name?: string }) => {
+      refuseNothing({ ...flags, name })
+      return run(async (pool, actor) => {
         const changed = await changeKey(pool, actor, key, { ...patchOf(flags), name })
         return flags.json ? json(keyBody(changed)) : `${changed.name} is changed.`
-      }),
-    )
+      })
+    })
 
   keys
     .command('rotate')

@@ -55,8 +55,10 @@ export async function importCommand(
     const { precision, force: isForced = false, adapter: isApart = false } = options
     if (isApart && !base) throw new SourceError('--adapter needs --base: the version it is for')
     const how = { precision, isForced, base, isApart }
-    const bringing = bringer(deps, store, reporter, signal, how)
-    tell(reporter, await ensureModel(wanted, { ...bringing, registry }, { isRenewed: true }))
+    const { onGivenUp, ...bringing } = bringer(deps, store, reporter, signal, how)
+    // Of a source that is the only one the error says it all.
+    const told = wanted.sources.length > 1 ? { ...bringing, onGivenUp } : bringing
+    tell(reporter, await ensureModel(wanted, { ...told, registry }, { isRenewed: true }))
   })
 }
 

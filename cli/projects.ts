@@ -18,6 +18,7 @@ import {
   readDays,
   readName,
   readTag,
+  refuseNothing,
 } from './arguments.ts'
 import { withDatabase } from './database.ts'
 import { asTable, json, timeCell } from './table.ts'
@@ -83,12 +84,13 @@ export function projectsCommand(deps: DatabaseCommandDeps): Command {
       .addOption(new Option('--name <name>', 'another name').argParser(readName)),
   )
     .addHelpText('after', '\nExample:\n  headrace projects update search --monthly-usd none')
-    .action((project: string, { name, ...flags }: ProjectFlags & { name?: string }) =>
-      run(async (pool, actor) => {
+    .action((project: string, { name, ...flags }: ProjectFlags & { name?: string }) => {
+      refuseNothing({ ...flags, name })
+      return run(async (pool, actor) => {
         const patch = { name, ...changesOf(flags) }
         return show(await changeProject(pool, actor, project, patch), 'changed', flags)
-      }),
-    )
+      })
+    })
 
   projects
     .command('archive')

@@ -63,6 +63,13 @@ test('keys have all their fields on the command line, and the audit log says tha
 
 test('what is not there is named, and nothing is changed', async (t) => {
   const { run } = await startCommandLine(t, postgres)
+  for (const room of ['keys', 'projects']) {
+    const { code, stderr } = await run(room, 'update', 'nothing', '--json')
+    assert.deepEqual(
+      [code, stderr],
+      [2, 'headrace: Nothing is to change. --help lists what can be.\n'],
+    )
+  }
   for (const [args, words] of [
     [['keys', 'show', 'nobody'], /no valid key with the id or name 'nobody'/],
     [['keys', 'create', 'bot', '--project', 'none such'], /no project with the id or name/],

@@ -122,6 +122,12 @@ test('a version that was changed is found out', async (t) => {
   assert.match(stderr, /^mine@1: .*tokenizer\.json has 2 bytes; the manifest says \d+\n$/)
 })
 
+test('why the only source is no good is said once', async () => {
+  const { code, stderr } = await run(['import', './nowhere'])
+  assert.equal(code, 1)
+  assert.match(stderr, /^headrace: \.\/nowhere: There is nothing at .*\/nowhere\n$/)
+})
+
 test('a checkpoint that can’t be read leaves nothing behind', async (t) => {
   const dataDir = await scratchFolder(t)
   const checkpoint = join(dataDir, 'broken')
