@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { dashboardFiles } from '../../grafana/dashboards.ts'
+import { LogWriterMetrics } from '../../gateway/metrics/log-writer-metrics.ts'
 import { HostMetrics } from '../../runtime/host/metrics.ts'
 import { createMetrics } from '../support/metrics.ts'
 import { ROOT } from '../support/process.ts'
@@ -108,12 +109,19 @@ test('what rules and panels read is what gateway, runtime and log-writer tell', 
     host.close()
   })
   const stats = await new ScriptedRuntime([]).stats()
-  const page = (await metrics.render()) + host.render(stats)
+  const writer = new LogWriterMetrics({
+    written: 0,
+    batches: 0,
+    refused: 0,
+    pending: 0,
+    isConnected: true,
+    isWriting: true,
+  })
+  const page = (await metrics.render()) + host.render(stats) + (await writer.text())
   const told = new Set([...page.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name!))
   for (const [, histogram] of page.matchAll(/^# TYPE (\S+) histogram$/gm)) {
     for (const part of ['bucket', 'count', 'sum']) told.add(`${histogram}_${part}`)
   }
-  told.add('headrace_log_writer_refused_total')
   const rules = readRules()
   for (const { record } of rules) if (record) told.add(record)
 
