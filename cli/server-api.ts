@@ -92,8 +92,12 @@ async function reach(url: string, path: string, { method, headers, body }: Sent)
   const request = (isSecure ? requestHttps : requestHttp)(target, { method, headers })
   let isReached = false
   request.once('socket', (socket) => {
-    if (!socket.connecting) isReached = true
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => (isReached = true))
+    // One that was kept from the request before says nothing of itself any more.
+    if (socket.connecting) {
+      socket.once(isSecure ? 'secureConnect' : 'connect', () => (isReached = true))
+    } else {
+      isReached = true
+    }
   })
   try {
     request.end(body)

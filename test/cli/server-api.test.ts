@@ -65,3 +65,21 @@ test('a server that is not there is named, with what may be done', async (t) => 
       /^No server can be reached at http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.* Start one by headrace serve/,
   })
 })
+
+test('a command that asks again and again over one connection listens to it once', async (t) => {
+  let asked = 0
+  const { run } = await startServer(t, (request, response) => {
+    request.resume()
+    const object = ++asked < 15 ? 'engine.loading' : 'engine.loaded'
+    response.end(JSON.stringify({ object, version: 'guide@2', detail: 'It is being loaded.' }))
+  })
+  const warnings: Error[] = []
+  const hear = (warning: Error) => void warnings.push(warning)
+  process.on('warning', hear)
+  defer(t, () => void process.off('warning', hear))
+  assert.match(await run('models', 'load', 'guide@2'), /guide@2 is loaded\.$/)
+  // Warnings are told in a turn of their own.
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(asked, 15)
+  assert.deepEqual(warnings, [])
+})
