@@ -7,7 +7,7 @@ import { userInfo } from 'node:os'
 
 import type { Logger } from 'pino'
 
-import { DataFolderHeld, lockDataFolder } from '../gateway/data-folder.ts'
+import { DataFolderHeld, lockDataFolder } from '../gateway/process/data-folder.ts'
 import { openDatabase, openPool } from '../gateway/db/database.ts'
 import { findEmbedded } from '../gateway/db/embedded.ts'
 import type { Actor } from '../gateway/db/audit.ts'

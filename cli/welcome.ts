@@ -1,6 +1,6 @@
 // The block that a person sees when the server is ready: where it is, which key, which model, and a line to paste.
 
-import type { AdminKey } from '../gateway/admin-key.ts'
+import type { AdminKey } from '../gateway/callers/admin-key.ts'
 
 export interface WelcomeFacts {
   url: string

@@ -26,7 +26,7 @@ import type { Pool } from './db/pool.ts'
 import type { Deployments } from './deployments/open.ts'
 import type { FeedbackDesk } from './feedback/desk.ts'
 import type { Privacy } from './privacy/privacy.ts'
-import type { Readiness } from './readiness.ts'
+import type { Readiness } from './process/readiness.ts'
 import type { App } from './request.ts'
 import type { DeclaredDeps } from './routes/declared.ts'
 

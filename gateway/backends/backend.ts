@@ -9,7 +9,7 @@
 
 import type { Readable } from 'node:stream'
 
-import type { Message, ResponseFormat, Tool, ToolChoice } from '../conversation.ts'
+import type { Message, ResponseFormat, Tool, ToolChoice } from './conversation.ts'
 import type {
   Entity,
   SamplingOptions,

@@ -10,7 +10,7 @@
 import { GatewayError } from '../errors.ts'
 import { paramName } from './param-name.ts'
 import type { Chat, Completion, Question } from './backend.ts'
-import type { Message, Part } from '../conversation.ts'
+import type { Message, Part } from './conversation.ts'
 import type { ChatMessage, Prompt } from '../../runtime/protocol.ts'
 
 type Harmless = (value: unknown) => boolean

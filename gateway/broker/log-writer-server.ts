@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { isLoopback } from '../settings/config.ts'
-import { urlOf } from '../listening.ts'
+import { urlOf } from '../process/listening.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { LogWriterMetrics } from '../metrics/log-writer-metrics.ts'
 

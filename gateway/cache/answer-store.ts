@@ -7,7 +7,7 @@
 
 import { LRUCache } from 'lru-cache'
 
-import type { Redis } from '../redis.ts'
+import type { Redis } from '../process/redis.ts'
 
 export interface AnswerStoreOptions {
   maxBytes: number

@@ -15,11 +15,11 @@ import { openClusterHome } from './embedded/home.ts'
 import { readPostmaster, SOCKET_FOLDER_NAME, stopOrphan } from './embedded/postmaster-file.ts'
 import { findPostgresPrograms } from './embedded/programs.ts'
 import { launchServer } from './embedded/server.ts'
-import { createSocketFolder } from '../socket-folder.ts'
+import { createSocketFolder } from '../process/socket-folder.ts'
 import type { Connection } from './pool.ts'
 import type { Server, ServerOptions } from './embedded/server.ts'
 import type { Logger } from '../logger.ts'
-import type { SocketFolder } from '../socket-folder.ts'
+import type { SocketFolder } from '../process/socket-folder.ts'
 
 export interface EmbeddedOptions {
   /** absolute, and its lock held by the caller */

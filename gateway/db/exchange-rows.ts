@@ -4,7 +4,7 @@
 
 import { timeOfId, lowestIdAt } from './partitions.ts'
 import { joinSystemPrompt } from './system-prompts.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Queryable } from './pool.ts'
 
 /** Without texts. Times in milliseconds, null where the exchange never got that far. */

@@ -27,7 +27,7 @@ import { insertArrival } from './exchange-arrivals.ts'
 import { addHours, HOUR_COLUMNS, HourSums } from './exchange-hours.ts'
 import { separateSystemPrompt, upsertSystemPrompts } from './system-prompts.ts'
 import type { SystemPrompts } from './system-prompts.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import { timeOfId } from './partitions.ts'
 
 type Column = [name: string, read: (record: ExchangeRecord) => string]

@@ -8,7 +8,7 @@ import { inTransaction } from './transaction.ts'
 import type { Actor } from './audit.ts'
 import type { Page, Paged } from './page.ts'
 import type { Pool, Queryable } from './pool.ts'
-import type { ToolCall } from '../conversation.ts'
+import type { ToolCall } from '../backends/conversation.ts'
 
 export interface StoredCompletion {
   id: string

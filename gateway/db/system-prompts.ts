@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 
 import type { Queryable } from './pool.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 /** A digest and a row cost as much as a shorter text. */
 const MIN_CHARACTERS = 200

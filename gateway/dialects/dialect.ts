@@ -4,7 +4,7 @@
 // the socket; an empty one is not sent.
 
 import type { AnswerUsage, Chat, Completion, FinishReason } from '../backends/backend.ts'
-import type { ToolCall } from '../conversation.ts'
+import type { ToolCall } from '../backends/conversation.ts'
 import type { GatewayError } from '../errors.ts'
 import type { TokenLogprob } from '../../runtime/protocol.ts'
 

@@ -14,7 +14,7 @@ import { Spool } from './spool.ts'
 import { threadLinksOf } from './thread.ts'
 import { Writer } from './writer.ts'
 import type { Sink } from './writer.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Logger } from '../logger.ts'
 import type { Pool } from '../db/pool.ts'
 

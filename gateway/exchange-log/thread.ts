@@ -12,7 +12,7 @@
 
 import { hash } from 'node:crypto'
 
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 export interface ThreadLinks {
   /** UUID, made of the first part's digest and of whose conversation it is */

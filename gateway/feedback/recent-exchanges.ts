@@ -4,7 +4,7 @@
 
 import { LRUCache } from 'lru-cache'
 
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 /** What of an exchange is asked for by whoever says something about it. */
 export interface ExchangeHead extends Pick<

@@ -14,7 +14,7 @@ import type {
   RerankQuestion,
   TextPrompt,
 } from '../backends/backend.ts'
-import type { Message, Part, Source } from '../conversation.ts'
+import type { Message, Part, Source } from '../backends/conversation.ts'
 import type { Route } from '../routing/route.ts'
 import type { Need } from './claim.ts'
 

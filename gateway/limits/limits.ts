@@ -14,7 +14,7 @@ import type { Counters, Hold } from './counters.ts'
 import type { LimitStanding } from './standings.ts'
 import type { RateHeaders } from './words.ts'
 import type { Caller, Limits as CallerLimits } from '../callers/caller.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Logger } from '../logger.ts'
 
 export interface LimitsOptions {

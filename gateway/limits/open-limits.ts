@@ -9,7 +9,7 @@ import type { BudgetClaim } from './claim.ts'
 import type { ReadSpent } from './counters.ts'
 import type { SpendQuestion, SpendTotal } from '../db/spend.ts'
 import type { Logger } from '../logger.ts'
-import type { Redis } from '../redis.ts'
+import type { Redis } from '../process/redis.ts'
 
 export interface OpenLimitsOptions {
   /** null: this replica is the only one */

@@ -17,7 +17,7 @@ import type { Counters, Hold, Taken } from './counters.ts'
 import type { MemoryCountersOptions, Spent } from './memory-counters.ts'
 import type { Known, Scripts } from './scripts.ts'
 import type { Logger } from '../logger.ts'
-import type { Redis } from '../redis.ts'
+import type { Redis } from '../process/redis.ts'
 
 export interface RedisCountersOptions extends MemoryCountersOptions {
   redis: Redis

@@ -12,7 +12,7 @@ import type { Result } from 'ioredis'
 
 import type { BudgetClaim, Claim } from './claim.ts'
 import type { Refusal, Standing } from './counters.ts'
-import type { Redis } from '../redis.ts'
+import type { Redis } from '../process/redis.ts'
 
 const PREFIX = '{headrace}:limits:'
 const REPLICAS = `${PREFIX}replicas`

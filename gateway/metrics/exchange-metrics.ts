@@ -14,7 +14,7 @@ import {
   PHASE_BUCKETS,
 } from './buckets.ts'
 import { LabelRoom } from './label-room.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 /** Pairs of model and version that one process has seen since its start; each takes some 8 KB of a scrape. */
 const MOST_VERSIONS = 1_000

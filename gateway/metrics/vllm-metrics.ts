@@ -8,7 +8,7 @@ import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
 import { DECODE_BUCKETS, FIRST_TOKEN_BUCKETS, PACE_BUCKETS, PHASE_BUCKETS } from './buckets.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { EngineStats } from '../../runtime/protocol.ts'
 
 const TOKEN_BUCKETS = [1, 10, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000]

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer'
 
 import type { FastifyRequest } from 'fastify'
 
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 type Asked = Pick<
   ExchangeRecord,

@@ -1,7 +1,7 @@
 // While the server shuts down, new requests are refused and told to use another connection.
 
 import { GatewayError } from '../errors.ts'
-import type { Readiness } from '../readiness.ts'
+import type { Readiness } from '../process/readiness.ts'
 import type { App } from '../request.ts'
 
 /** how often connections that became idle are looked for while the last answers run */

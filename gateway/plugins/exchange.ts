@@ -6,11 +6,11 @@
 // run when a client hangs up in the middle of a stream.)
 
 import { GatewayError } from '../errors.ts'
-import { Exchange } from '../exchange.ts'
-import { Strangers } from '../strangers.ts'
+import { Exchange } from '../exchange/exchange.ts'
+import { Strangers } from '../exchange-log/strangers.ts'
 import { readAsked } from './asked.ts'
 import type { RecentExchanges } from '../feedback/recent-exchanges.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Privacy } from '../privacy/privacy.ts'
 import type { Traces } from '../traces/traces.ts'

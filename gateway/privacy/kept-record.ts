@@ -6,7 +6,7 @@
 // Knows: which fields have texts. Does not know: what is found in them, where the record goes.
 
 import type { BodyPolicy } from '../callers/body-policy.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Pseudonyms } from './pseudonyms.ts'
 import type { Redaction, Redactor } from './redactor.ts'
 

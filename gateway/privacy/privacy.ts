@@ -7,7 +7,7 @@ import { OwnPatterns } from './own-patterns.ts'
 import { Pseudonyms } from './pseudonyms.ts'
 import { Redactor } from './redactor.ts'
 import type { BodyPolicy } from '../callers/body-policy.ts'
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 export interface PrivacyOptions {
   /** where neither a key nor its project says */

@@ -19,7 +19,7 @@ import { actorOf, callerOf, requireRole } from '../plugins/roles.ts'
 import type { Query } from '../dialects/admin/exchange-query.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Pseudonyms } from '../privacy/pseudonyms.ts'
-import type { Readiness } from '../readiness.ts'
+import type { Readiness } from '../process/readiness.ts'
 import type { App } from '../request.ts'
 
 /** Soon enough for whoever watches, and a few queries a second for the database. */

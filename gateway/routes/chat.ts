@@ -1,10 +1,10 @@
 // POST /v1/chat/completions
 
-import { answer } from '../answer.ts'
+import { answer } from '../answering/answer.ts'
 import { chatAnswer } from '../dialects/openai/chat-answer.ts'
 import { ChatRequest, readChatRequest } from '../dialects/openai/chat-request.ts'
 import { answerResponses, ChatCompletion } from '../dialects/openai/responses.ts'
-import type { AnswerDeps } from '../answer.ts'
+import type { AnswerDeps } from '../answering/answer.ts'
 import type { App } from '../request.ts'
 
 export function chatRoutes(app: App, deps: AnswerDeps) {

@@ -4,8 +4,8 @@ import { Classifications, classifiedOf, classifyBody } from '../dialects/classif
 import { ClassifyRequest, readClassifyRequest } from '../dialects/classify/request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { needOfClassify } from '../limits/estimate.ts'
-import { answerWhole } from '../whole-answer.ts'
-import type { WholeDeps } from '../whole-answer.ts'
+import { answerWhole } from '../answering/whole-answer.ts'
+import type { WholeDeps } from '../answering/whole-answer.ts'
 import type { App } from '../request.ts'
 
 export function classifyRoutes(app: App, deps: WholeDeps) {

@@ -1,10 +1,10 @@
 // POST /v1/completions
 
-import { answer } from '../answer.ts'
+import { answer } from '../answering/answer.ts'
 import { completionAnswer } from '../dialects/openai/completion-answer.ts'
 import { CompletionRequest, readCompletionRequest } from '../dialects/openai/completion-request.ts'
 import { answerResponses, Completion } from '../dialects/openai/responses.ts'
-import type { AnswerDeps } from '../answer.ts'
+import type { AnswerDeps } from '../answering/answer.ts'
 import type { App } from '../request.ts'
 
 export function completionRoutes(app: App, deps: AnswerDeps) {

@@ -4,8 +4,8 @@ import { EmbeddingList, embeddingsBody } from '../dialects/openai/embeddings-ans
 import { EmbeddingsRequest, readEmbeddingsRequest } from '../dialects/openai/embeddings-request.ts'
 import { ErrorBody } from '../dialects/openai/error.ts'
 import { needOfEmbedding } from '../limits/estimate.ts'
-import { answerWhole } from '../whole-answer.ts'
-import type { WholeDeps } from '../whole-answer.ts'
+import { answerWhole } from '../answering/whole-answer.ts'
+import type { WholeDeps } from '../answering/whole-answer.ts'
 import type { App } from '../request.ts'
 
 export function embeddingRoutes(app: App, deps: WholeDeps) {

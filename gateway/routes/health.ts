@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox'
 
-import type { Readiness } from '../readiness.ts'
+import type { Readiness } from '../process/readiness.ts'
 import type { App } from '../request.ts'
 
 const ReadinessBody = Type.Object({

@@ -2,7 +2,7 @@
 //
 // Their errors are in Anthropic's shape: app.ts registers them on an app of their own, with that dialect's writer.
 
-import { answer } from '../answer.ts'
+import { answer } from '../answering/answer.ts'
 import { mayAsk } from '../callers/caller.ts'
 import { BETA_HEADER, readBetas } from '../dialects/anthropic/betas.ts'
 import { AnthropicErrorBody } from '../dialects/anthropic/error.ts'
@@ -16,8 +16,8 @@ import {
 import { Message, TokenCount } from '../dialects/anthropic/responses.ts'
 import { answerResponses } from '../dialects/openai/responses.ts'
 import { findRoute } from '../routing/find-route.ts'
-import { countTokens } from '../token-count.ts'
-import type { AnswerDeps } from '../answer.ts'
+import { countTokens } from '../answering/token-count.ts'
+import type { AnswerDeps } from '../answering/answer.ts'
 import type { App } from '../request.ts'
 
 export function messageRoutes(app: App, deps: AnswerDeps) {

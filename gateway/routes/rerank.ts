@@ -4,8 +4,8 @@ import { ErrorBody } from '../dialects/openai/error.ts'
 import { rankedOf, rerankBody, RerankList } from '../dialects/rerank/answer.ts'
 import { readRerankRequest, RerankRequest } from '../dialects/rerank/request.ts'
 import { needOfRerank } from '../limits/estimate.ts'
-import { answerWhole } from '../whole-answer.ts'
-import type { WholeDeps } from '../whole-answer.ts'
+import { answerWhole } from '../answering/whole-answer.ts'
+import type { WholeDeps } from '../answering/whole-answer.ts'
 import type { App } from '../request.ts'
 
 export function rerankRoutes(app: App, deps: WholeDeps) {

@@ -1,6 +1,6 @@
 // POST /v1/responses
 
-import { answer } from '../answer.ts'
+import { answer } from '../answering/answer.ts'
 import { responseAnswer } from '../dialects/openai-responses/answer.ts'
 import { readInput } from '../dialects/openai-responses/input.ts'
 import { responseKey } from '../dialects/openai-responses/item.ts'
@@ -8,7 +8,7 @@ import { askedBy, readSettings, ResponseRequest } from '../dialects/openai-respo
 import { Response } from '../dialects/openai-responses/shapes.ts'
 import { answerResponses } from '../dialects/openai/responses.ts'
 import { ownerOf } from '../responses/kept-responses.ts'
-import type { AnswerDeps } from '../answer.ts'
+import type { AnswerDeps } from '../answering/answer.ts'
 import type { App } from '../request.ts'
 import type { Privacy } from '../privacy/privacy.ts'
 import type { Continued, KeptResponses } from '../responses/kept-responses.ts'

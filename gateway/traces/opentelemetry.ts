@@ -24,7 +24,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Logger } from '../logger.ts'
 import type { Attempt, Target } from '../routing/route.ts'
 import type { RequestTrace, TracedRequest, Traces } from './traces.ts'

@@ -8,7 +8,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 
-import type { ExchangeRecord } from '../exchange-record.ts'
+import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Attempt, Target } from '../routing/route.ts'
 
 export interface Traces {

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { DefaultModel } from '../../cli/default-model.ts'
-import { Readiness } from '../../gateway/readiness.ts'
+import { Readiness } from '../../gateway/process/readiness.ts'
 import { RuntimeError } from '../../runtime/client.ts'
 import { recordLog } from '../support/logger.ts'
 import { ScriptedRuntime } from '../support/scripted-runtime.ts'

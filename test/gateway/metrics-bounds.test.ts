@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { answered, createMetrics, fill, NO_LIMITS, samples } from '../support/metrics.ts'
 import type { LimitStanding } from '../../gateway/limits/standings.ts'
-import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../gateway/exchange/exchange-record.ts'
 
 const EVERYTHING = new Set(['gen_ai', 'vllm', 'limits'] as const)
 

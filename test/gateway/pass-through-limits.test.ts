@@ -15,7 +15,7 @@ import { ADMIN_KEY } from '../support/gateway.ts'
 import { ScriptedUpstream } from '../support/scripted-upstream.ts'
 import { FAR_MODEL, routeTo, startUpstreamGateway, targetOf } from '../support/upstream-gateway.ts'
 import type { Timeouts } from '../../gateway/routing/route.ts'
-import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../gateway/exchange/exchange-record.ts'
 
 const LIMIT = 1024 * 1024
 const SPEECH = { model: FAR_MODEL, voice: 'alloy', input: 'Hi' } as const

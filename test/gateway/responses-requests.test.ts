@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { MODEL, startGateway } from '../support/gateway.ts'
 import { ScriptedBackend } from '../support/scripted-backend.ts'
-import type { Message } from '../../gateway/conversation.ts'
+import type { Message } from '../../gateway/backends/conversation.ts'
 
 const ASKED = { model: MODEL, input: 'Hi', store: false }
 const TOOLS = ['sun', 'rain'].map((name) => ({ type: 'function', name, parameters: {} }))

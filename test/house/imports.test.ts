@@ -14,7 +14,7 @@ import { ROOT } from '../support/process.ts'
 const run = promisify(execFile)
 
 const FORBIDDEN = [
-  ['gateway/answer.ts', '../runtime/host/host.ts'],
+  ['gateway/answering/answer.ts', '../../runtime/host/host.ts'],
   ['gateway/plugins/auth.ts', '../../runtime/engine/engine.ts'],
   ['gateway/backends/local.ts', '../../runtime/address.ts'],
   ['gateway/main.ts', '../models/sources/hub.ts'],
@@ -28,7 +28,7 @@ const FORBIDDEN = [
   ['gateway/exchange-log/exchange-log.ts', 'rabbitmq-client'],
   ['gateway/broker/sink.ts', 'undici'],
   ['cli/log-writer.ts', 'rabbitmq-client'],
-  ['gateway/answer.ts', 'koffi'],
+  ['gateway/answering/answer.ts', 'koffi'],
   ['runtime/host/host.ts', '../../gateway/errors.ts'],
   ['runtime/host/host.ts', '../../models/store.ts'],
   ['runtime/engine/engine.ts', 'onnxruntime-node'],
@@ -49,7 +49,7 @@ const ALLOWED = [
   ['gateway/broker/sink.ts', 'rabbitmq-client'],
   ['gateway/backends/upstream/http.ts', 'undici'],
   ['gateway/backends/upstream/http-arrival.ts', 'undici'],
-  ['gateway/routes/chat.ts', '../answer.ts'],
+  ['gateway/routes/chat.ts', '../answering/answer.ts'],
   ['runtime/client.ts', 'undici'],
   ['runtime/import.ts', '../models/manifest.ts'],
   ['runtime/ort/api.ts', 'koffi'],

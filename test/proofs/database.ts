@@ -11,7 +11,7 @@ import { SOCKET_FOLDER_NAME } from '../../gateway/db/embedded/postmaster-file.ts
 import { findPostgresPrograms } from '../../gateway/db/embedded/programs.ts'
 import { launchServer } from '../../gateway/db/embedded/server.ts'
 import { createPool } from '../../gateway/db/pool.ts'
-import { createSocketFolder } from '../../gateway/socket-folder.ts'
+import { createSocketFolder } from '../../gateway/process/socket-folder.ts'
 import { makeFolder } from '../support/folder.ts'
 import { defer } from '../support/lasting.ts'
 import { recordLog } from '../support/logger.ts'

@@ -9,7 +9,7 @@ import { exchangeRecord } from './exchange-record.ts'
 import { openExchangeLog } from './exchange-log.ts'
 import { defer } from './lasting.ts'
 import { recordLog } from './logger.ts'
-import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../gateway/exchange/exchange-record.ts'
 import type { TestPostgres } from './postgres.ts'
 
 export async function startReading(

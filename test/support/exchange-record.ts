@@ -3,7 +3,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 
 import { lowestIdAt } from '../../gateway/db/partitions.ts'
-import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../gateway/exchange/exchange-record.ts'
 
 export function exchangeRecord(changes: Partial<ExchangeRecord> = {}): ExchangeRecord {
   return {

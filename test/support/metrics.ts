@@ -3,7 +3,7 @@
 import { Metrics } from '../../gateway/metrics/metrics.ts'
 import { exchangeRecord } from './exchange-record.ts'
 import type { MetricsOptions } from '../../gateway/metrics/metrics.ts'
-import type { ExchangeRecord } from '../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../gateway/exchange/exchange-record.ts'
 
 /** The values of a metric by its labels, as they are written. */
 export function samples(text: string, name: string): Map<string, number> {

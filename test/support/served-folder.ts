@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 
 import { openPool } from '../../gateway/db/database.ts'
 import { EmbeddedPostgres } from '../../gateway/db/embedded.ts'
-import { lockDataFolder } from '../../gateway/data-folder.ts'
+import { lockDataFolder } from '../../gateway/process/data-folder.ts'
 import { makeFolder } from './folder.ts'
 import { defer } from './lasting.ts'
 import { recordLog } from './logger.ts'

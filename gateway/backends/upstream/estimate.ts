@@ -5,7 +5,7 @@
 // count, and always marked as estimated.
 
 import type { Question, TextPrompt } from '../backend.ts'
-import type { Message } from '../../conversation.ts'
+import type { Message } from '../conversation.ts'
 
 const CHARACTERS_PER_TOKEN = 4
 const OTHER_CHARACTERS_PER_TOKEN = 1.5

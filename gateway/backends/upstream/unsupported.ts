@@ -7,7 +7,7 @@
 
 import { GatewayError } from '../../errors.ts'
 import type { Chat, Dialect, EmbeddingQuestion, Question } from '../backend.ts'
-import type { Part } from '../../conversation.ts'
+import type { Part } from '../conversation.ts'
 import type { SamplingOptions } from '../../../runtime/protocol.ts'
 
 /** @param why the rest of a sentence: "…can't be honoured by this model: <why>." */

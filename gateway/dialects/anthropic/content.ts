@@ -8,7 +8,7 @@
 import { GatewayError } from '../../errors.ts'
 import { markRedacted } from './redacted.ts'
 import { given } from '../openai/violation.ts'
-import type { CacheMark, Message, Part, Source, ToolCall } from '../../conversation.ts'
+import type { CacheMark, Message, Part, Source, ToolCall } from '../../backends/conversation.ts'
 
 interface Block {
   type: string

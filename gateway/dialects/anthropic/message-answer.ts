@@ -9,7 +9,7 @@ import { GatewayError } from '../../errors.ts'
 import { anthropicErrorFrame } from './error.ts'
 import { redactedData } from './redacted.ts'
 import type { AnswerUsage, FinishReason } from '../../backends/backend.ts'
-import type { ToolCall } from '../../conversation.ts'
+import type { ToolCall } from '../../backends/conversation.ts'
 import type { AnswerFormat, AnswerIdentity, Choice, PromptCount } from '../dialect.ts'
 
 export function messageAnswer(identity: AnswerIdentity): AnswerFormat {

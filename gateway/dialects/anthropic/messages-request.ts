@@ -11,7 +11,7 @@ import { readMessage, readParts } from './content.ts'
 import { readToolChoice, readTools, WireTool } from './tools.ts'
 import type { Static } from 'typebox'
 import type { Chat } from '../../backends/backend.ts'
-import type { Message, ResponseFormat } from '../../conversation.ts'
+import type { Message, ResponseFormat } from '../../backends/conversation.ts'
 import type { Asked } from '../dialect.ts'
 import type { Content } from './content.ts'
 

@@ -10,7 +10,7 @@ import { marked } from './content.ts'
 import { given } from '../openai/violation.ts'
 import type { Static } from 'typebox'
 import type { Chat } from '../../backends/backend.ts'
-import type { Tool } from '../../conversation.ts'
+import type { Tool } from '../../backends/conversation.ts'
 
 export const WireTool = Type.Object(
   {

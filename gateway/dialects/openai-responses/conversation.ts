@@ -13,7 +13,7 @@ import type {
   OutputPart,
   Reasoning,
 } from './item.ts'
-import type { Message, Part, Source } from '../../conversation.ts'
+import type { Message, Part, Source } from '../../backends/conversation.ts'
 
 type AssistantMessage = Extract<Message, { role: 'assistant' }>
 

@@ -17,7 +17,7 @@ import type { Static } from 'typebox'
 import type { Asked } from '../dialect.ts'
 import type { Item } from './item.ts'
 import type { WireTool } from './tools.ts'
-import type { ResponseFormat } from '../../conversation.ts'
+import type { ResponseFormat } from '../../backends/conversation.ts'
 
 const { model, stream, stream_options, temperature, top_p, user } = SHARED_PARAMETERS
 

@@ -7,7 +7,7 @@ import { GatewayError } from '../../errors.ts'
 import { given } from '../openai/violation.ts'
 import { array, invalid, isAbsent, object, oneOf, optionalString, unsupported } from './fields.ts'
 import type { Fields } from './fields.ts'
-import type { ResponseFormat, Tool, ToolChoice } from '../../conversation.ts'
+import type { ResponseFormat, Tool, ToolChoice } from '../../backends/conversation.ts'
 
 /** OpenAI's own bound */
 const MAX_TOOLS = 128

@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { GatewayError } from '../../errors.ts'
 import { given } from './violation.ts'
 import type { Static } from 'typebox'
-import type { Message, Part, ToolCall } from '../../conversation.ts'
+import type { Message, Part, ToolCall } from '../../backends/conversation.ts'
 
 interface ContentPart {
   type: string

@@ -2,7 +2,7 @@
 
 import { GatewayError } from '../../errors.ts'
 import { given } from './violation.ts'
-import type { ResponseFormat, Tool, ToolChoice } from '../../conversation.ts'
+import type { ResponseFormat, Tool, ToolChoice } from '../../backends/conversation.ts'
 
 /** OpenAI's own bound */
 const MAX_TOOLS = 128

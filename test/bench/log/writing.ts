@@ -15,7 +15,7 @@ import { quantile } from '../statistics.ts'
 import { answerParent } from '../worker.ts'
 import { exchangeRecord } from '../../support/exchange-record.ts'
 import { randomFrom, textOf } from './texts.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 export interface WritingAsk {
   dataDir: string

@@ -5,7 +5,7 @@
 import { pino } from 'pino'
 
 import { loadConfig } from '../../../gateway/settings/config.ts'
-import { lockDataFolder } from '../../../gateway/data-folder.ts'
+import { lockDataFolder } from '../../../gateway/process/data-folder.ts'
 import { startGateway } from '../../../gateway/main.ts'
 import packageJson from '../../../package.json' with { type: 'json' }
 

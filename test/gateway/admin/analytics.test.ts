@@ -9,7 +9,7 @@ import { errorOf, rowsOf, startAdmin } from '../../support/admin.ts'
 import { exchangeAt } from '../../support/exchange-record.ts'
 import { openExchangeLog } from '../../support/exchange-log.ts'
 import { usePostgres } from '../../support/postgres.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 const postgres = usePostgres()
 

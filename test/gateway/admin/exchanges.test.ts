@@ -8,7 +8,7 @@ import { lowestIdAt } from '../../../gateway/db/partitions.ts'
 import { errorOf, rowsOf } from '../../support/admin.ts'
 import { startReading } from '../../support/exchange-reading.ts'
 import { usePostgres } from '../../support/postgres.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 const postgres = usePostgres()
 

@@ -15,7 +15,7 @@ import type {
 } from '../../../gateway/canary/shadow/shadow-copies.ts'
 import type { AnswerEvent, Chat } from '../../../gateway/backends/backend.ts'
 import type { ShadowRow } from '../../../gateway/db/shadow-answers.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 const QUESTION: Chat = {
   kind: 'chat',

@@ -13,7 +13,7 @@ import { openExchangeLog } from '../../support/exchange-log.ts'
 import { recordLog } from '../../support/logger.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import type { Pool } from '../../../gateway/db/pool.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 const postgres = usePostgres()
 

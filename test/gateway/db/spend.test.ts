@@ -11,7 +11,7 @@ import { callerWith, need, used } from '../../support/limits.ts'
 import { recordLog } from '../../support/logger.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import type { SpendQuestion } from '../../../gateway/db/spend.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 
 const postgres = usePostgres()
 

@@ -12,7 +12,7 @@ import { openExchangeLog } from '../../support/exchange-log.ts'
 import { defer } from '../../support/lasting.ts'
 import { recordLog } from '../../support/logger.ts'
 import { usePostgres } from '../../support/postgres.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 import type { KeeperOptions } from '../../../gateway/exchange-log/keeper.ts'
 import type { Pool } from '../../../gateway/db/pool.ts'
 

@@ -8,7 +8,7 @@ import {
   needOfEmbedding,
 } from '../../../gateway/limits/estimate.ts'
 import type { Chat } from '../../../gateway/backends/backend.ts'
-import type { Part } from '../../../gateway/conversation.ts'
+import type { Part } from '../../../gateway/backends/conversation.ts'
 import type { Route } from '../../../gateway/routing/route.ts'
 
 // Counted with SmolLM2's tokenizer, whose vocabulary of 49,152 is small: others need rather fewer tokens.

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 
 import { claimsOf } from '../../../gateway/limits/claim.ts'
 import { createScripts } from '../../../gateway/limits/scripts.ts'
-import { connectRedis } from '../../../gateway/redis.ts'
+import { connectRedis } from '../../../gateway/process/redis.ts'
 import { defer } from '../../support/lasting.ts'
 import { callerWith, need, SpendBook, startLimits, used } from '../../support/limits.ts'
 import { recordLog } from '../../support/logger.ts'
@@ -12,7 +12,7 @@ import { REDIS_IS_ABSENT, startRedis } from '../../support/redis.ts'
 import { until } from '../../support/until.ts'
 import type { Caller } from '../../../gateway/callers/caller.ts'
 import type { Limits, Reservation } from '../../../gateway/limits/limits.ts'
-import type { Redis } from '../../../gateway/redis.ts'
+import type { Redis } from '../../../gateway/process/redis.ts'
 
 const needsRedis = { skip: REDIS_IS_ABSENT }
 

@@ -9,7 +9,7 @@ import { startAsking } from './asking.ts'
 import { chatOf, completionOf, KEY } from './openai-questions.ts'
 import type { TestContext } from 'node:test'
 import type { Chat, Question } from '../../../gateway/backends/backend.ts'
-import type { Message, Tool } from '../../../gateway/conversation.ts'
+import type { Message, Tool } from '../../../gateway/backends/conversation.ts'
 
 const start = (t: TestContext) =>
   startAsking(t, 'claude', (url) => new AnthropicUpstream({ baseUrl: `${url}/v1`, apiKey: KEY }))

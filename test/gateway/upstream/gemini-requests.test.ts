@@ -9,7 +9,7 @@ import { answerContent } from '../../support/gemini-wire.ts'
 import { startAsking } from './asking.ts'
 import { chatOf, completionOf, KEY } from './openai-questions.ts'
 import type { Chat, Question } from '../../../gateway/backends/backend.ts'
-import type { Message, Tool } from '../../../gateway/conversation.ts'
+import type { Message, Tool } from '../../../gateway/backends/conversation.ts'
 
 const start = (t: TestContext, model = 'gemini-2.5-flash') =>
   startAsking(t, model, (url) => new GeminiUpstream({ baseUrl: `${url}/v1beta`, apiKey: KEY }))

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 
 import { HostMetrics } from '../../../runtime/host/metrics.ts'
 import { answered, createMetrics, NO_LIMITS } from '../../support/metrics.ts'
-import type { ExchangeRecord } from '../../../gateway/exchange-record.ts'
+import type { ExchangeRecord } from '../../../gateway/exchange/exchange-record.ts'
 import type { LimitStanding } from '../../../gateway/limits/standings.ts'
 import type { Attempt } from '../../../gateway/routing/route.ts'
 import type { EngineStats, HostStats } from '../../../runtime/protocol.ts'

@@ -10,7 +10,7 @@ import { redactedData } from '../../../dialects/anthropic/redacted.ts'
 import { cantHonour, cantTake, messagePath } from '../unsupported.ts'
 import { objectOf, parseJson } from '../wire-fields.ts'
 import type { Chat } from '../../backend.ts'
-import type { CacheMark, Message, Part, Source, ToolCall } from '../../../conversation.ts'
+import type { CacheMark, Message, Part, Source, ToolCall } from '../../conversation.ts'
 import type { Fields } from '../wire-fields.ts'
 
 interface Turn {

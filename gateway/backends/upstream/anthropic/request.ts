@@ -9,7 +9,7 @@ import { cantHonour, chatOnly, passExtra, refuseSampling } from '../unsupported.
 import { fieldsOf } from '../wire-fields.ts'
 import { paramName } from '../../param-name.ts'
 import type { Chat, Question } from '../../backend.ts'
-import type { Tool } from '../../../conversation.ts'
+import type { Tool } from '../../conversation.ts'
 import type { Fields } from '../wire-fields.ts'
 
 const MAX_TEMPERATURE = 1

@@ -10,7 +10,7 @@ import { signatureIn } from './call-id.ts'
 import { cantHonour, cantTake, messagePath } from '../unsupported.ts'
 import { objectOf, parseJson } from '../wire-fields.ts'
 import type { Chat } from '../../backend.ts'
-import type { Message, Part, Source, ToolCall } from '../../../conversation.ts'
+import type { Message, Part, Source, ToolCall } from '../../conversation.ts'
 import type { Fields } from '../wire-fields.ts'
 
 interface Content {

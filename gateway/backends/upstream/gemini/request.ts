@@ -8,7 +8,7 @@ import { writeContents } from './contents.ts'
 import { cantHonour, chatOnly, passExtra, refuseSampling } from '../unsupported.ts'
 import { paramName } from '../../param-name.ts'
 import type { Chat, Question } from '../../backend.ts'
-import type { Tool, ToolChoice } from '../../../conversation.ts'
+import type { Tool, ToolChoice } from '../../conversation.ts'
 import type { Fields } from '../wire-fields.ts'
 
 /**

@@ -5,7 +5,7 @@
 import { GatewayError } from '../../../errors.ts'
 import { generationBody, refuseExtra } from './generation-body.ts'
 import type { Chat } from '../../backend.ts'
-import type { Message, Part, ResponseFormat, Source, ToolChoice } from '../../../conversation.ts'
+import type { Message, Part, ResponseFormat, Source, ToolChoice } from '../../conversation.ts'
 import type { WireOptions } from './generation-body.ts'
 
 /** @throws GatewayError that names what chat completions can't say */

@@ -7,14 +7,14 @@
 
 import { costOfExchange, fillTokens, meanGapMs } from './exchange-figures.ts'
 import { emptyRecord } from './exchange-record.ts'
-import type { AnswerUsage, FinishReason } from './backends/backend.ts'
-import type { BodyPolicy } from './callers/body-policy.ts'
-import type { Caller } from './callers/caller.ts'
-import type { GatewayError } from './errors.ts'
+import type { AnswerUsage, FinishReason } from '../backends/backend.ts'
+import type { BodyPolicy } from '../callers/body-policy.ts'
+import type { Caller } from '../callers/caller.ts'
+import type { GatewayError } from '../errors.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import type { Attempt, Price, Target } from './routing/route.ts'
-import type { RequestTrace } from './traces/traces.ts'
-import type { Timings } from '../runtime/protocol.ts'
+import type { Attempt, Price, Target } from '../routing/route.ts'
+import type { RequestTrace } from '../traces/traces.ts'
+import type { Timings } from '../../runtime/protocol.ts'
 
 /** What was taken from the caller's limits for it. */
 interface Reservation {

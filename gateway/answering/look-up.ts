@@ -2,9 +2,9 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import type { Question } from './backends/backend.ts'
-import type { Looked, ResponseCache } from './cache/response-cache.ts'
-import type { Route } from './routing/route.ts'
+import type { Question } from '../backends/backend.ts'
+import type { Looked, ResponseCache } from '../cache/response-cache.ts'
+import type { Route } from '../routing/route.ts'
 
 export async function lookUp(
   { headers, caller, exchange }: FastifyRequest,

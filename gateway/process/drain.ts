@@ -4,11 +4,11 @@
 
 import type { FastifyBaseLogger } from 'fastify'
 
-import { GatewayError } from './errors.ts'
-import type { Exchange } from './exchange.ts'
+import { GatewayError } from '../errors.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import type { OpenAnswers } from './listening.ts'
 import type { Readiness } from './readiness.ts'
-import type { App } from './request.ts'
+import type { App } from '../request.ts'
 
 interface Draining {
   app: Pick<App, 'close' | 'server'>

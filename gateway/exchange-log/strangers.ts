@@ -5,7 +5,7 @@
 //
 // Knows: counts, time. Does not know: requests, the exchange log.
 
-import type { Logger } from './logger.ts'
+import type { Logger } from '../logger.ts'
 
 const ROWS_PER_MINUTE = 100
 const MINUTE_MS = 60_000

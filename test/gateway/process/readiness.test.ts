@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Readiness } from '../../gateway/readiness.ts'
+import { Readiness } from '../../../gateway/process/readiness.ts'
 
 test('a server that brings a model is not ready before it answers, whatever is declared', () => {
   const readiness = new Readiness(() => 3)

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { GatewayError } from '../../gateway/errors.ts'
-import type { Exchange } from '../../gateway/exchange.ts'
-import { CHAT, KEY, startGateway } from '../support/gateway.ts'
-import { delta, done, started, stuck } from '../support/scripted-runtime.ts'
+import { GatewayError } from '../../../gateway/errors.ts'
+import type { Exchange } from '../../../gateway/exchange/exchange.ts'
+import { CHAT, KEY, startGateway } from '../../support/gateway.ts'
+import { delta, done, started, stuck } from '../../support/scripted-runtime.ts'
 
 test('the server is alive before it is ready, and says what it waits for', async (t) => {
   const { url, readiness } = await startGateway(t)

@@ -3,8 +3,8 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import type { Need } from './limits/claim.ts'
-import type { Limits } from './limits/limits.ts'
+import type { Need } from '../limits/claim.ts'
+import type { Limits } from '../limits/limits.ts'
 
 /** @throws GatewayError `rate_limit_exceeded` or `insufficient_quota` */
 export async function reserve(

@@ -5,10 +5,10 @@
 //
 // Knows: routes, backends. Does not know: HTTP, dialects.
 
-import { GatewayError } from './errors.ts'
-import { estimatePromptTokens } from './backends/upstream/estimate.ts'
-import type { Chat } from './backends/backend.ts'
-import type { Route } from './routing/route.ts'
+import { GatewayError } from '../errors.ts'
+import { estimatePromptTokens } from '../backends/upstream/estimate.ts'
+import type { Chat } from '../backends/backend.ts'
+import type { Route } from '../routing/route.ts'
 
 /** for all targets together; who counts answers in a fraction of it */
 const COUNT_TIMEOUT_MS = 10_000

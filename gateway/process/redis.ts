@@ -5,7 +5,7 @@
 
 import { Redis } from 'ioredis'
 
-import type { Logger } from './logger.ts'
+import type { Logger } from '../logger.ts'
 
 export type { Redis } from 'ioredis'
 

@@ -7,12 +7,12 @@ import type { TestContext } from 'node:test'
 
 import { pino } from 'pino'
 
-import { startDeclaredGateway } from '../support/declared-gateway.ts'
-import { CHAT } from '../support/gateway.ts'
-import { answerChat } from '../support/openai-wire.ts'
-import { refuseWith, ScriptedUpstream } from '../support/scripted-upstream.ts'
-import type { Declaration } from '../../gateway/declared/schema.ts'
-import type { GatewayOptions } from '../support/gateway.ts'
+import { startDeclaredGateway } from '../../support/declared-gateway.ts'
+import { CHAT } from '../../support/gateway.ts'
+import { answerChat } from '../../support/openai-wire.ts'
+import { refuseWith, ScriptedUpstream } from '../../support/scripted-upstream.ts'
+import type { Declaration } from '../../../gateway/declared/schema.ts'
+import type { GatewayOptions } from '../../support/gateway.ts'
 
 async function start(t: TestContext, asks: string, deps: GatewayOptions['deps'] = {}) {
   const upstream = await ScriptedUpstream.start(t)

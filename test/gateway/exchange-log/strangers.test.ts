@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { Strangers } from '../../gateway/strangers.ts'
-import { recordLog } from '../support/logger.ts'
+import { Strangers } from '../../../gateway/exchange-log/strangers.ts'
+import { recordLog } from '../../support/logger.ts'
 
 test('a hundred rows a minute, and a line now and then for those that leave none', () => {
   const { logger, lines } = recordLog()

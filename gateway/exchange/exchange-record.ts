@@ -2,8 +2,8 @@
 //
 // Knows: names and units. Does not know: who fills it in, where it is kept.
 
-import type { ToolCall } from './conversation.ts'
-import type { Attempt } from './routing/route.ts'
+import type { ToolCall } from '../backends/conversation.ts'
+import type { Attempt } from '../routing/route.ts'
 
 type Outcome = 'completed' | 'cancelled' | 'failed' | 'refused'
 

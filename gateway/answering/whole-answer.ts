@@ -4,18 +4,18 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-import { mayAsk } from './callers/caller.ts'
+import { mayAsk } from '../callers/caller.ts'
 import { reserve } from './reserve.ts'
-import { chosenFor } from './routing/chosen-for.ts'
-import { findRoute } from './routing/find-route.ts'
-import { requireKind } from './routing/model-kind.ts'
+import { chosenFor } from '../routing/chosen-for.ts'
+import { findRoute } from '../routing/find-route.ts'
+import { requireKind } from '../routing/model-kind.ts'
 import { stickyKeyOf } from './sticky-key.ts'
 import { targetHeaders } from './target-headers.ts'
-import type { Asking, Backend } from './backends/backend.ts'
-import type { Need } from './limits/claim.ts'
-import type { Limits } from './limits/limits.ts'
-import type { ModelKind, Route, Routes } from './routing/route.ts'
-import type { Router } from './routing/router.ts'
+import type { Asking, Backend } from '../backends/backend.ts'
+import type { Need } from '../limits/claim.ts'
+import type { Limits } from '../limits/limits.ts'
+import type { ModelKind, Route, Routes } from '../routing/route.ts'
+import type { Router } from '../routing/router.ts'
 
 export interface WholeDeps {
   routes: Routes

@@ -6,15 +6,15 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { keepAdminKey } from '../../gateway/admin-key.ts'
-import { DataFolderHeld, lockDataFolder } from '../../gateway/data-folder.ts'
-import { makeFolder } from '../support/folder.ts'
-import { defer } from '../support/lasting.ts'
-import type { Holder } from '../../gateway/data-folder.ts'
+import { keepAdminKey } from '../../../gateway/callers/admin-key.ts'
+import { DataFolderHeld, lockDataFolder } from '../../../gateway/process/data-folder.ts'
+import { makeFolder } from '../../support/folder.ts'
+import { defer } from '../../support/lasting.ts'
+import type { Holder } from '../../../gateway/process/data-folder.ts'
 
 /** Holds the lock in another process until that is killed. */
 async function holdElsewhere(t: TestContext, dataDir: string, holder: Holder) {
-  const module = join(import.meta.dirname, '../../gateway/data-folder.ts')
+  const module = join(import.meta.dirname, '../../../gateway/process/data-folder.ts')
   const script = `
     const { lockDataFolder } = await import(${JSON.stringify(module)})
     const lock = await lockDataFolder(${JSON.stringify(dataDir)}, '${holder}')

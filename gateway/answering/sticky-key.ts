@@ -6,8 +6,8 @@ import { hash } from 'node:crypto'
 
 import type { FastifyRequest } from 'fastify'
 
-import type { Question } from './backends/backend.ts'
-import type { Route } from './routing/route.ts'
+import type { Question } from '../backends/backend.ts'
+import type { Route } from '../routing/route.ts'
 
 /**
  * Of the first message's beginning, and of its end: many begin with the same long instructions or documents. Megabytes in

@@ -3,7 +3,7 @@
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { makeKey } from './db/api-keys.ts'
+import { makeKey } from '../db/api-keys.ts'
 
 export interface AdminKey {
   key: string

@@ -2,9 +2,9 @@
 //
 // Knows: the record. Does not know: who tells it things, who reads it.
 
-import { costOf } from './limits/price.ts'
+import { costOf } from '../limits/price.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import type { Price } from './routing/route.ts'
+import type { Price } from '../routing/route.ts'
 
 const CHARACTERS_PER_TOKEN = 4
 
