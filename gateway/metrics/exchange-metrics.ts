@@ -13,6 +13,7 @@ import {
   PACE_BUCKETS,
   PHASE_BUCKETS,
 } from './buckets.ts'
+import { firstTokenMsOf } from './first-token.ts'
 import { LabelRoom } from './label-room.ts'
 import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
@@ -99,7 +100,7 @@ export class ExchangeMetrics {
     )
     this.#firstToken = histogram(
       'time_to_first_token',
-      "From a request's arrival to its first piece of answer: queue, prefill and any loading of the version.",
+      "From a request's arrival to its first piece of answer: queue, prefill and any loading of the version. Of an upstream's only where it is streamed.",
       FIRST_TOKEN_BUCKETS,
     )
     this.#pace = histogram(
@@ -203,10 +204,10 @@ export class ExchangeMetrics {
   }
 
   #observeTimes(record: ExchangeRecord, labels: VersionLabels) {
-    const { outcome, totalMs, timeToFirstTokenMs, queueMs, prefillMs, decodeMs, overheadMs } =
-      record
+    const { outcome, totalMs, queueMs, prefillMs, decodeMs, overheadMs } = record
+    const firstTokenMs = firstTokenMsOf(record)
     if (outcome === 'completed') this.#duration.observe(labels, totalMs / 1000)
-    if (timeToFirstTokenMs !== null) this.#firstToken.observe(labels, timeToFirstTokenMs / 1000)
+    if (firstTokenMs !== null) this.#firstToken.observe(labels, firstTokenMs / 1000)
     if (queueMs !== null) this.#queue.observe(labels, queueMs / 1000)
     if (prefillMs !== null) this.#prefill.observe(labels, prefillMs / 1000)
     if (decodeMs !== null) this.#decode.observe(labels, decodeMs / 1000)

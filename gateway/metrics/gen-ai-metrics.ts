@@ -9,6 +9,7 @@
 import { Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
+import { firstTokenMsOf } from './first-token.ts'
 import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 const DURATION_BUCKETS = [
@@ -75,7 +76,7 @@ export class GenAiMetrics {
     const operation = OPERATIONS[record.route]
     // Nobody was asked: there is no operation of a model to speak of.
     if (operation === undefined || model === '') return
-    const { upstream, outcome, timeToFirstTokenMs, interTokenMs } = record
+    const { upstream, outcome, interTokenMs } = record
     const labels = {
       gen_ai_operation_name: operation,
       gen_ai_provider_name: upstream === null || upstream === 'local' ? 'headrace' : upstream,
@@ -90,7 +91,8 @@ export class GenAiMetrics {
       if (tokens) this.#tokens.observe({ ...labels, gen_ai_token_type: type }, tokens)
     }
     if (outcome !== 'completed') return
-    if (timeToFirstTokenMs !== null) this.#firstToken.observe(labels, timeToFirstTokenMs / 1000)
+    const firstTokenMs = firstTokenMsOf(record)
+    if (firstTokenMs !== null) this.#firstToken.observe(labels, firstTokenMs / 1000)
     if (interTokenMs !== null) this.#pace.observe(labels, interTokenMs / 1000)
   }
 }

@@ -33,6 +33,25 @@ test("OpenTelemetry's names have its attributes and bounds", async () => {
   assert.match(text, /gen_ai_operation_name="embeddings",gen_ai_provider_name="openai"/)
 })
 
+test('an upstream that answers whole has said nothing of its first token', async () => {
+  const metrics = createMetrics({ extra: new Set(['gen_ai'] as const) })
+  const upstream = { upstream: 'openai', timeToFirstTokenMs: 8_000, totalMs: 8_000 }
+  metrics.closed(answered('m', 'm@openai', { ...upstream, streamed: false }))
+  const counts = async () => {
+    const text = await metrics.render()
+    return [
+      ...samples(text, 'headrace_time_to_first_token_seconds_count').values(),
+      ...samples(text, 'gen_ai_server_time_to_first_token_seconds_count').values(),
+    ]
+  }
+  assert.deepEqual(await counts(), [])
+  metrics.closed(answered('m', 'm@openai', { ...upstream, streamed: true }))
+  assert.deepEqual(await counts(), [1, 1])
+  // An engine of ours tells the first token of a whole answer too.
+  metrics.closed(answered('m', 'm@openai', { upstream: 'local', streamed: false }))
+  assert.deepEqual((await counts())[0], 2)
+})
+
 test("vLLM's names are there for dashboards made for it, and only where they are asked for", async () => {
   const runtime = new ScriptedRuntime(['m@1', 'm@2'])
   runtime.engine = { running: 2, waiting: 1, kvTokensUsed: 4_096, cachedTokens: 30 }
