@@ -45,6 +45,8 @@ const SILENCE_MS = 600_000
 const CONNECTIONS = 512
 /** below the 60 s after which common load balancers forget an idle connection without a word */
 const KEEP_ALIVE_MS = 30_000
+/** Certificates are renewed weeks before they end: one that was seen longer ago may be another by now. */
+const CERTIFICATE_MS = 7 * 86_400_000
 
 export class UpstreamHttp {
   /** the upstream's address, for messages */
@@ -53,7 +55,7 @@ export class UpstreamHttp {
   readonly #pool: Pool
   readonly #headers: Record<string, string>
   readonly #secrets: Secrets
-  #certificateEndsMs: number | null = null
+  #certificate: { endsMs: number; seenMs: number } | null = null
 
   /** @throws Error where the address is none */
   constructor(options: UpstreamHttpOptions) {
@@ -75,9 +77,10 @@ export class UpstreamHttp {
     })
   }
 
-  /** until when the certificate of the newest connection is good, milliseconds since 1970; null without one */
+  /** until when the certificate of the newest connection is good, milliseconds since 1970; null where none was made lately */
   get certificateEndsMs(): number | null {
-    return this.#certificateEndsMs
+    const { endsMs = null, seenMs = 0 } = this.#certificate ?? {}
+    return Date.now() - seenMs < CERTIFICATE_MS ? endsMs : null
   }
 
   /** A text without this upstream's secrets. */
@@ -162,7 +165,7 @@ export class UpstreamHttp {
         const [, socket] = connected
         if (socket instanceof TLSSocket) {
           const endsMs = Date.parse(socket.getPeerCertificate().valid_to)
-          if (!Number.isNaN(endsMs)) this.#certificateEndsMs = endsMs
+          if (!Number.isNaN(endsMs)) this.#certificate = { endsMs, seenMs: Date.now() }
         }
         callback(...connected)
       })

@@ -10,6 +10,8 @@ import { UpstreamHttp } from '../../../gateway/backends/upstream/http.ts'
 import { CERTIFICATE, CERTIFICATE_ENDS, CERTIFICATE_KEY } from '../../support/certificate.ts'
 import { createMetrics, samples } from '../../support/metrics.ts'
 
+const DAY_MS = 86_400_000
+
 test("until when an upstream's certificate is good is known once it was asked", async (t) => {
   setDefaultCACertificates([...getCACertificates('default'), CERTIFICATE])
   const server = createServer({ cert: CERTIFICATE, key: CERTIFICATE_KEY }, (_request, response) => {
@@ -39,4 +41,10 @@ test("until when an upstream's certificate is good is known once it was asked", 
   await response.text()
   const told = samples(await metrics.render(), name)
   assert.deepEqual([...told], [['{upstream="there"}', CERTIFICATE_ENDS.getTime() / 1000]])
+
+  // It may have been renewed since: who is asked no more has no certificate to be woken for.
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 6 * DAY_MS })
+  assert.equal(samples(await metrics.render(), name).size, 1)
+  t.mock.timers.tick(2 * DAY_MS)
+  assert.equal(samples(await metrics.render(), name).size, 0)
 })
