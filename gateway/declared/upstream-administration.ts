@@ -119,7 +119,13 @@ export class UpstreamAdministration {
         if (users.length > 0) throw inUse(name, users)
       }
       await deleteUpstream(transaction, name)
-      const change = { action: 'upstream.delete', kind: 'upstream' as const, id: name, name, after: null }
+      const change = {
+        action: 'upstream.delete',
+        kind: 'upstream' as const,
+        id: name,
+        name,
+        after: null,
+      }
       await recordChange(transaction, actor, { ...change, before: this.#viewOf(before) })
     })
     await stored.refresh()
