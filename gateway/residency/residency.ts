@@ -181,7 +181,8 @@ export class Residency {
     // Nothing was in vain: what is missing after this is another matter.
     if (having >= Math.min(copies ?? Infinity, up.length))
       return void this.#attempts.delete(version)
-    const hosts = up.map(({ name }) => name).join('\n')
+    // One that was away for less than a look is another one too, with nothing loaded.
+    const hosts = up.map(({ name, stats }) => `${name} ${stats?.pid}`).join('\n')
     const last = this.#attempts.get(version)
     const atMs = performance.now()
     if (last && last.hosts === hosts && atMs - last.atMs < AGAIN_MS) return
