@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 
 import { environmentOf, startServer } from './support/postgres-server.ts'
 
-const CONCURRENCY = Math.max(2, Math.floor(availableParallelism() / 2))
+const CONCURRENCY = Math.max(3, Math.floor(availableParallelism() / 2))
 /** of one test; the slowest take a tenth of that on two cores */
 const TIMEOUT_MS = 120_000
 
