@@ -2,7 +2,7 @@
 //
 // Knows: version folders, one runtime host. Does not know: gateways.
 
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmod, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createRuntimeClient } from '../../runtime/client.ts'
@@ -49,16 +49,13 @@ export class ProofLibrary {
     return addTinyVersion(this.#dataDir, model, options)
   }
 
-  /** Has a version's manifest claim a petabyte: no host has room for it beside another. */
+  /** Has a version's folder seem to hold terabytes: no host has room for it beside another. */
   async inflate(version: string): Promise<void> {
-    const file = join(this.models, ...version.split('@'), 'manifest.json')
-    const manifest = JSON.parse(await readFile(file, 'utf8')) as {
-      tokenizer: { configFile: string }
-      files: Record<string, { bytes: number }>
-    }
-    manifest.files[manifest.tokenizer.configFile]!.bytes = 2 ** 50
-    await chmod(file, 0o644)
-    await writeFile(file, JSON.stringify(manifest))
+    const folder = join(this.models, ...version.split('@'))
+    await chmod(folder, 0o755)
+    const file = join(folder, 'ballast')
+    await writeFile(file, '')
+    await truncate(file, 2 ** 42)
   }
 
   /** Versions that are ready. */

@@ -45,7 +45,11 @@ for (const point of FAULT_POINTS) {
   const version = replaces ? second : third
   const body = { action: 'deploy', version, replace: replaces }
   say(`${point}: ${version} is deployed, and the gateway dies there`)
-  await gateway.ask('POST', '/admin/models/guide/deployments', body).catch(() => null)
+  // What the gateway that is gone had under way is in the way until it is closed.
+  await until(async () => {
+    const asked = gateway.ask('POST', '/admin/models/guide/deployments', body)
+    return (await asked.catch(() => null))?.status !== 409
+  })
   await gateway.gone()
   await gateway.start()
   await judge(`after a kill at ${point}`, COMMITTED.includes(point) ? version : first, before)
