@@ -12,7 +12,7 @@ import type { Logger } from '../logger.ts'
 import type { FaultPoint } from './fault-point.ts'
 import type { LiveDeployments } from './live.ts'
 import type { Residency } from './residency.ts'
-import type { NeededVersion, Room } from './room.ts'
+import type { Room } from './room.ts'
 import type { TrafficState } from './state.ts'
 import type { Runtime } from '../../runtime/client.ts'
 
@@ -47,7 +47,7 @@ export class Loading {
   async load(
     model: string,
     state: TrafficState,
-    needed: NeededVersion[],
+    needed: string[],
     replaces: boolean,
   ): Promise<string | null> {
     const { runtime, reach, live, logger } = this.#options
@@ -55,7 +55,7 @@ export class Loading {
     const ended: string[] = []
     try {
       if (replaces) await this.#makeRoom(model, state, ended)
-      for (const { id } of needed) await runtime.load(id)
+      for (const id of needed) await runtime.load(id)
       reach('after-load')
       return null
     } catch (error) {
@@ -103,14 +103,14 @@ export class Loading {
   }
 
   /** @returns whether the old has to go first @throws GatewayError `not_enough_memory` where nobody allowed that */
-  async mustReplace(model: string, needed: NeededVersion[], mayReplace: boolean): Promise<boolean> {
+  async mustReplace(model: string, needed: string[], mayReplace: boolean): Promise<boolean> {
     const { runtime, room } = this.#options
     if (!runtime || needed.length === 0) return false
     const { engines } = await reachable(runtime.stats())
     const ready = new Set(
       engines.flatMap(({ version, state }) => (state === 'ready' ? version : [])),
     )
-    const shortage = await room(needed.filter(({ id }) => !ready.has(id)))
+    const shortage = await room(needed.filter((id) => !ready.has(id)))
     if (!shortage) return false
     if (mayReplace) return true
     throw new GatewayError(
@@ -122,8 +122,8 @@ export class Loading {
   }
 
   /** Loads those that somebody unloaded a moment before they became live. */
-  ensure(needed: readonly NeededVersion[]): void {
-    for (const { id } of needed) void this.#options.runtime?.load(id).catch(() => {})
+  ensure(needed: readonly string[]): void {
+    for (const id of needed) void this.#options.runtime?.load(id).catch(() => {})
   }
 
   /** An engine that can't be started is not kept; another state may want the version, or somebody may go back to it. */

@@ -6,7 +6,6 @@ import { Ledger } from './ledger.ts'
 import { LiveDeployments } from './live.ts'
 import { Loading } from './loading.ts'
 import { Residency } from './residency.ts'
-import { roomOf } from './room.ts'
 import { Switchboard } from './switchboard.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Logger } from '../logger.ts'
@@ -26,7 +25,7 @@ export interface DeploymentsOptions {
   gates?: Gate[]
   /** how long a displaced version is kept loaded */
   keepMs: number
-  /** absent: by what hosts tell */
+  /** absent: there is always some */
   room?: Room
   /** where the process is to die */
   faultPoint?: string | null
@@ -56,7 +55,7 @@ export async function openDeployments(options: DeploymentsOptions): Promise<Depl
   const adoption = new Adoption({ ...options, ledger, live })
   const reach = createFaultPoints(options.faultPoint ?? null)
   const residency = new Residency({ ...options, live, reach })
-  const room = options.room ?? (runtime ? roomOf(runtime) : async () => null)
+  const room = options.room ?? (async () => null)
   const loading = new Loading({ runtime, live, residency, room, reach, logger })
   const switchboard = new Switchboard({ ...options, ledger, live, loading, reach })
 

@@ -23,7 +23,6 @@ import type { Ledger } from './ledger.ts'
 import type { LiveDeployments } from './live.ts'
 import type { Request } from './next-state.ts'
 import type { Loading } from './loading.ts'
-import type { NeededVersion } from './room.ts'
 import type { TrafficState } from './state.ts'
 import type { VersionSource } from './version-source.ts'
 
@@ -189,9 +188,9 @@ export class Switchboard {
   }
 
   /** @returns local versions that have to be loaded, with what they take @throws GatewayError where one isn't there */
-  async #check(model: string, state: TrafficState): Promise<NeededVersion[]> {
+  async #check(model: string, state: TrafficState): Promise<string[]> {
     const { versions, loading } = this.#options
-    const local: NeededVersion[] = []
+    const local: string[] = []
     const needed = new Set(neededVersions(state))
     const own = [...state.targets, ...(state.canary ? [state.canary] : [])]
     const stranger = own.find(({ version }) => !version.startsWith(`${model}@`))
@@ -212,7 +211,7 @@ export class Switchboard {
           `'${id}' needs a runtime, and this server has none.`,
         )
       }
-      if (needed.has(id)) local.push({ id, bytes: version.bytes })
+      if (needed.has(id)) local.push(id)
     }
     return local
   }

@@ -10,8 +10,6 @@ type DeployableVersion =
       kind: 'local'
       /** what its model does; absent: nobody told */
       task?: ModelKind
-      /** of its data, which an engine has to hold */
-      bytes: number
       /** ISO 8601 */
       created: string
     }
@@ -41,9 +39,8 @@ export function storedVersions(store: ModelStore): VersionSource {
     async find(id) {
       const version = id.includes('@') ? await store.resolve(id) : null
       if (!version) return null
-      const { files, created, kind } = version.manifest
-      const bytes = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0)
-      return { kind: 'local', task: kind, bytes, created }
+      const { created, kind } = version.manifest
+      return { kind: 'local', task: kind, created }
     },
     listModels: () => store.listModels(),
     newestOf: async (model) => (await store.resolve(model))?.id ?? null,

@@ -95,9 +95,9 @@ export class Residency {
    * What is missing so that all of these could be loaded now, each on a host at least; null where nothing is.
    * @throws RuntimeError where no host has one of them, or none can be reached
    */
-  async shortage(versions: readonly { id: string }[]): Promise<Shortage | null> {
+  async shortage(versions: readonly string[]): Promise<Shortage | null> {
     const { fleet } = this.#options
-    return findShortage(await Promise.all(versions.map(({ id }) => fleet.offers(id))))
+    return findShortage(await Promise.all(versions.map((id) => fleet.offers(id))))
   }
 
   /** Resolves when at least one host answers for it, and those that have room have tried. @throws RuntimeError */

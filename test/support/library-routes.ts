@@ -31,7 +31,7 @@ export function libraryRoutes(
       async find(id) {
         const version = versions.find((version) => version.id === id)
         if (!version) return null
-        return { kind: 'local', task: version.task, bytes: 0, created: version.created }
+        return { kind: 'local', task: version.task, created: version.created }
       },
       listModels: async () => [...new Set(versions.map(modelOf))],
       newestOf: async (model) => newestOf(model),

@@ -24,7 +24,7 @@ test('a version that makes no texts can not be a shadow: nothing is copied to it
       ...FAR_VERSIONS,
       find: async (id) => {
         const task = id.startsWith('search') ? 'embed' : 'generate'
-        return { kind: 'local', task, bytes: 1, created }
+        return { kind: 'local', task, created }
       },
     },
     isDeclared: () => false,

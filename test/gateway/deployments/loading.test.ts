@@ -40,7 +40,7 @@ async function start(
     pool,
     runtime,
     room,
-    versions: { ...FAR_VERSIONS, find: async () => ({ kind: 'local', bytes: 1, created }) },
+    versions: { ...FAR_VERSIONS, find: async () => ({ kind: 'local', created }) },
     isDeclared: () => false,
     keepMs,
     logger,

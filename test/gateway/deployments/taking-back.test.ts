@@ -37,7 +37,7 @@ async function start(t: TestContext) {
     runtime,
     versions: {
       ...FAR_VERSIONS,
-      find: async (id) => (gone.has(id) ? null : { kind: 'local', bytes: 1, created }),
+      find: async (id) => (gone.has(id) ? null : { kind: 'local', created }),
     },
     room: async () => null,
     isDeclared: () => false,

@@ -24,7 +24,7 @@ test('models are counted that an upstream which is declared answers for', async 
     versions: {
       find: async (id) =>
         id.startsWith('guide@')
-          ? { kind: 'local', bytes: 1, created: '2026-01-01T00:00:00.000Z' }
+          ? { kind: 'local', created: '2026-01-01T00:00:00.000Z' }
           : FAR_VERSIONS.find(id),
     },
     hasUpstream: (name) => upstreams.includes(name),

@@ -139,8 +139,8 @@ test('a version is loaded where it fits; the last word is that it fits nowhere',
     fit.holders.map(({ version, why }) => [version, why]),
     [[a, 'wanted']],
   )
-  assert.equal(await residency.shortage([{ id: a! }]), null)
-  assert.deepEqual(await residency.shortage([{ id: b! }]), {
+  assert.equal(await residency.shortage([a!]), null)
+  assert.deepEqual(await residency.shortage([b!]), {
     needBytes: fit.needBytes,
     freeBytes: fit.freeBytes,
   })
