@@ -94,7 +94,8 @@ export function atNextStep(verdicts: readonly GuardVerdict[]): GuardVerdict[] {
 
 /**
  * @param before verdicts of the last time
- * @param isDecisive the canary is about to get more: whoever has seen more than at the last look looks again
+ * @param isDecisive the canary is about to get more, with the minimum sample of exchanges on both sides: whoever has seen more
+ *   than at the last look looks again
  * @returns one for each guard that the deployment names
  */
 export function judge(
@@ -107,15 +108,24 @@ export function judge(
     const limit = guards[guard]
     if (limit === undefined) return []
     const last = before.find((verdict) => verdict.guard === guard)
-    const firstSize = firstSizeOf(guard, guards)
+    const firstSize = firstSizeOf(guard, guards, isDecisive)
     const lookedAt = last?.lookedAt ?? 0
     const due = isDecisive ? Math.max(firstSize, lookedAt + 1) : sizeOfNextLook(lookedAt, firstSize)
     return [judgeOne(guard, limit, { firstSize, due }, figures, last)]
   })
 }
 
-function firstSizeOf(guard: GuardName, { minSample = DEFAULT_MIN_SAMPLE }: Guards): number {
-  return Math.max(1, guard === 'feedback' ? Math.min(minSample, MIN_RATINGS) : minSample)
+/**
+ * Before the canary gets more, both versions have had the minimum of exchanges, of which some may have failed: what is left
+ * of them has to be enough, or a guard of answers would be passed by without a look. The tests hold for any size.
+ */
+function firstSizeOf(
+  guard: GuardName,
+  { minSample = DEFAULT_MIN_SAMPLE }: Guards,
+  isDecisive: boolean,
+): number {
+  const ofExchanges = isDecisive ? 1 : minSample
+  return Math.max(1, guard === 'feedback' ? Math.min(minSample, MIN_RATINGS) : ofExchanges)
 }
 
 function judgeOne(

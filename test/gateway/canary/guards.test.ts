@@ -128,6 +128,30 @@ test('a guard that has looked does not look again before its sample has grown by
   assert.equal(second.alpha, FALSE_ALARMS / 6)
 })
 
+test('before the canary gets more a guard of answers looks, though some of the sample failed and gave none', () => {
+  const guards = { timeToFirstToken: 2, feedback: 0.1 }
+  const answers = {
+    timeToFirstToken: { count: 49, p95: 10 },
+    feedback: { count: 9, sum: 9, squares: 9 },
+  }
+  const { canary, live } = figuresOf(1, 50)
+  const figures = {
+    canary: { ...canary, ...answers, errors: { count: 1, of: 50 } },
+    live: { ...live, ...answers },
+    above: { timeToFirstToken: 49, total: 0 },
+  }
+  const isBreached = (isDecisive: boolean) =>
+    judge(guards, figures, [], isDecisive).map((verdict) => [verdict.guard, verdict.isBreached])
+  assert.deepEqual(Object.fromEntries(isBreached(false)), {
+    timeToFirstToken: false,
+    feedback: false,
+  })
+  assert.deepEqual(Object.fromEntries(isBreached(true)), {
+    timeToFirstToken: true,
+    feedback: false,
+  })
+})
+
 test('a version that nobody has answers of is compared with nothing', () => {
   const verdicts = judge(GUARDS, figuresOf(0, 0), [])
   assert.equal(verdicts.length, 5)
