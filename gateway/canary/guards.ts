@@ -1,7 +1,7 @@
 // What a canary is guarded by: each guard compares a figure of the canary with the live version's, over the same time,
 // by a test that says how likely chance alone is to show as much.
 //
-//   errorRate, refusalRate   shares: exact binomial test against live's upper confidence bound
+//   errorRate, refusalRate   shares: exact test of the score of their difference
 //   timeToFirstToken, total  95th percentiles: exceedance test
 //   feedback                 means of scores in [0, 1]: Welch's t-test
 //

@@ -36,6 +36,33 @@ export function binomialTail(k: number, n: number, p: number): number {
   return tailFrom(logTerm, k, n, (i) => ((n - i) / (i + 1)) * odds)
 }
 
+/** Smaller ones don't change a sum that is compared with a level of significance. */
+const NEGLIGIBLE = 1e-18
+
+/**
+ * P(X = k) of k successes in n trials, for each k from `from` on, as far as it isn't negligible: some standard deviations
+ * around the mean.
+ */
+export function binomialTerms(n: number, p: number): { from: number; terms: Float64Array } {
+  if (p <= 0) return { from: 0, terms: Float64Array.of(1) }
+  if (p >= 1) return { from: n, terms: Float64Array.of(1) }
+  const mode = Math.min(n, Math.floor((n + 1) * p))
+  const odds = p / (1 - p)
+  const top = Math.exp(logChoose(n, mode) + mode * Math.log(p) + (n - mode) * Math.log1p(-p))
+  const below: number[] = []
+  for (let k = mode, term = top; k > 0; below.push(term), k--) {
+    term *= k / ((n - k + 1) * odds)
+    if (term < NEGLIGIBLE) break
+  }
+  const above: number[] = []
+  for (let k = mode, term = top; k < n; above.push(term), k++) {
+    term *= ((n - k) / (k + 1)) * odds
+    if (term < NEGLIGIBLE) break
+  }
+  const terms = Float64Array.from([...below.reverse(), top, ...above])
+  return { from: mode - below.length, terms }
+}
+
 /** P(X ≥ k), X being how many of `drawn` are marked, of `all` among which `marked` are. */
 export function hypergeometricTail(k: number, drawn: number, marked: number, all: number): number {
   const least = Math.max(0, drawn + marked - all)

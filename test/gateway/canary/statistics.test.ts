@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import {
   binomialTail,
+  binomialTerms,
   hypergeometricTail,
   incompleteBeta,
   logChoose,
@@ -29,6 +30,26 @@ test('binomial tails are those of exact fractions, however small', () => {
   assert.equal(binomialTail(51, 50, 0.1), 0)
   assert.equal(binomialTail(1, 50, 0), 0)
   assert.equal(binomialTail(50, 50, 1), 1)
+})
+
+test('terms of a binomial are all that there is of it, wherever its mean lies', () => {
+  for (const [n, p] of [
+    [1, 0.3],
+    [50, 0],
+    [50, 1],
+    [50, 0.02],
+    [1_000_000, 0.97],
+  ] as const) {
+    const { from, terms } = binomialTerms(n, p)
+    near(
+      terms.reduce((sum, term) => sum + term, 0),
+      1,
+    )
+    near(
+      terms.reduce((sum, term, i) => sum + term * (from + i), 0),
+      n * p,
+    )
+  }
 })
 
 test('binomial tails agree with the sum of all terms, for every count', () => {
@@ -154,6 +175,25 @@ test('the p-value of a larger share is valid: it is below alpha no more often th
       assert.ok(rejected <= alpha, `${rejected} at ${share}`)
     }
   }
+})
+
+test('what is worse by far is told from chance by the smallest samples that guards look at', () => {
+  const p = (count: number, live: number) =>
+    proportionExcess({ count, of: 50 }, { count: live, of: 50 }, 0.05, 0.005)
+  assert.ok(p(17, 0) < 0.001)
+  assert.ok(p(17, 2) < 0.001)
+  assert.ok(p(14, 1) < 0.002)
+  assert.ok(p(5, 0) > 0.05)
+  for (let count = 1; count <= 50; count++) assert.ok(p(count, 3) <= p(count - 1, 3), `${count}`)
+})
+
+test('samples of a million are compared as soon as those of fifty', () => {
+  const live = { count: 10_000, of: 1_000_000 }
+  const p = (count: number) => proportionExcess({ count, of: 1_000_000 }, live, 0.02, 0.005)
+  // 0.03 of them are allowed: a standard deviation of the difference is 0.0002.
+  near(p(30_200), 0.16, 0.1)
+  assert.ok(p(31_000) < 0.001)
+  assert.equal(p(30_000), 1)
 })
 
 test('a larger share is told from chance', () => {
