@@ -17,6 +17,7 @@ import {
   checked,
   fileOption,
   priceOption,
+  readReference,
   readVersionId,
   requireSomething,
   textOption,
@@ -24,6 +25,7 @@ import {
 import { serverApi } from './server-api.ts'
 import { json } from './table.ts'
 import type { OrNothing } from './arguments.ts'
+import type { Reference } from './catalog-arguments.ts'
 import type { WithCatalog } from './catalog-database.ts'
 import type { DatabaseCommandDeps } from './database.ts'
 
@@ -53,7 +55,8 @@ export function addVersionCommands(
   const ask = (method: 'POST' | 'DELETE', path: string, body?: object) =>
     serverApi(loadSettings()).ask(method, path, body)
   const say = (words: string) => void stdout.write(`${words}\n`)
-  const pathOf = (model: string) => `/admin/catalog/models/${encodeURIComponent(model)}/versions`
+  const modelPath = (model: string) => `/admin/catalog/models/${encodeURIComponent(model)}`
+  const pathOf = (model: string) => `${modelPath(model)}/versions`
 
   addFacts(
     catalog
@@ -79,13 +82,14 @@ export function addVersionCommands(
 
   catalog
     .command('delete')
-    .description('delete a version for good: its folder goes, what was said of it stays')
-    .argument('<model@version>', 'guide@3', readVersionId)
+    .description(
+      'delete a version for good: its folder goes, what was said of it stays; or a model that never had one',
+    )
+    .argument('<model[@version]>', 'guide@3, or guide', readReference)
     .addHelpText('after', '\nExample:\n  headrace catalog delete guide@3')
-    .action(async (id: string) => {
-      const [model = '', number] = id.split('@')
-      await ask('DELETE', `${pathOf(model)}/${number}`)
-      say(`${id} is deleted.`)
+    .action(async ({ model, number }: Reference) => {
+      await ask('DELETE', number === null ? modelPath(model) : `${pathOf(model)}/${number}`)
+      say(`${number === null ? model : `${model}@${number}`} is deleted.`)
     })
 
   addFacts(

@@ -96,6 +96,7 @@ const ERRORS = {
   attachment_not_found: refused(404),
   fact_is_set: refused(409),
   invalid_state: refused(409),
+  model_has_versions: refused(409),
   version_live: refused(409),
   version_loaded: refused(409),
   // what is declared

@@ -3,6 +3,7 @@
 // Knows: what may be said of a model. Does not know: HTTP, the command line, who may say it.
 
 import {
+  deleteCatalogModel,
   findCatalogModel,
   insertCatalogModel,
   listModelNames,
@@ -64,6 +65,30 @@ export async function changeCatalogModel(
   })
 }
 
+/**
+ * For one that was added by mistake: what had a version is remembered.
+ * @throws GatewayError `model_not_in_catalog`, `model_has_versions`
+ */
+export async function removeCatalogModel(
+  pool: Pool,
+  actor: Actor,
+  name: string,
+): Promise<CatalogModel> {
+  return inTransaction(pool, async (transaction) => {
+    const before = await lockCatalogModel(transaction, name)
+    if (!before) throw await notInCatalog(transaction, name)
+    if (!(await deleteCatalogModel(transaction, name))) {
+      throw new GatewayError(
+        'model_has_versions',
+        `'${name}' can't be deleted, as it has had versions, and what they answered is in the log. ` +
+          'Its versions can be archived, or deleted.',
+      )
+    }
+    await recordModel(transaction, actor, 'delete', before, null)
+    return before
+  })
+}
+
 /** @throws GatewayError `model_not_in_catalog` */
 export async function getCatalogModel(db: Queryable, name: string): Promise<CatalogModel> {
   const model = await findCatalogModel(db, name)
@@ -96,16 +121,17 @@ function patched(model: CatalogModel, patch: CatalogModelPatch, updatedAt: Date)
 async function recordModel(
   transaction: Queryable,
   actor: Actor,
-  action: 'create' | 'update',
+  action: 'create' | 'update' | 'delete',
   before: CatalogModel | null,
-  after: CatalogModel,
+  after: CatalogModel | null,
 ) {
+  const { name } = (after ?? before)!
   await recordChange(transaction, actor, {
     action: `catalog_model.${action}`,
     kind: 'catalog_model',
-    id: after.name,
-    name: after.name,
+    id: name,
+    name,
     before: before && catalogModelBody(before),
-    after: catalogModelBody(after),
+    after: after && catalogModelBody(after),
   })
 }

@@ -87,6 +87,24 @@ export async function findCatalogModel(db: Queryable, name: string): Promise<Cat
   return rows[0] ?? null
 }
 
+/**
+ * Takes a model away, with its notes.
+ * @returns false: it has, or had, versions, whose ids are in the log, and stays
+ */
+export async function deleteCatalogModel(transaction: Queryable, name: string): Promise<boolean> {
+  const { rowCount } = await transaction.query(
+    `WITH lone AS (
+       SELECT name FROM catalog_models
+       WHERE name = $1 AND NOT EXISTS (SELECT FROM catalog_versions WHERE model = name)
+     ), notes AS (
+       DELETE FROM catalog_notes USING lone WHERE model = lone.name
+     )
+     DELETE FROM catalog_models USING lone WHERE catalog_models.name = lone.name`,
+    [name],
+  )
+  return rowCount === 1
+}
+
 /** For whoever misspelt one. @param limit of them at most */
 export async function listModelNames(db: Queryable, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(

@@ -2,7 +2,12 @@
 
 import { Type } from 'typebox'
 
-import { changeCatalogModel, createCatalogModel, getCatalogModel } from '../catalog/models.ts'
+import {
+  changeCatalogModel,
+  createCatalogModel,
+  getCatalogModel,
+  removeCatalogModel,
+} from '../catalog/models.ts'
 import { listCatalogModels } from '../db/catalog-models.ts'
 import {
   CatalogModelBody,
@@ -107,5 +112,22 @@ export function adminCatalogModelRoutes(app: App, { pool }: { pool: Pool }) {
       const { model } = request.params
       return catalogModelBody(await changeCatalogModel(pool, actorOf(request), model, request.body))
     },
+  )
+
+  app.delete(
+    '/admin/catalog/models/:model',
+    {
+      onRequest: admin,
+      schema: {
+        operationId: 'deleteCatalogModel',
+        summary: 'Delete a model that never had a version, with its notes',
+        tags,
+        security,
+        params,
+        response: { 200: CatalogModelBody, default: ErrorBody },
+      },
+    },
+    async (request) =>
+      catalogModelBody(await removeCatalogModel(pool, actorOf(request), request.params.model)),
   )
 }

@@ -26,6 +26,10 @@ test('versions of upstreams are registered, and versions deleted, from the comma
   assert.equal(await run('delete', 'support@1'), 'support@1 is deleted.')
   await assert.rejects(run('delete', 'support@1'), /no version 'support@1'/)
 
+  await ask('POST', '/admin/catalog/models', { name: 'mistake' })
+  assert.equal(await run('delete', 'mistake'), 'mistake is deleted.')
+  await assert.rejects(run('delete', 'support'), /it has had versions/)
+
   await publishVersion(store, 'guide')
   await publishVersion(store, 'guide')
   await registrar.sync()

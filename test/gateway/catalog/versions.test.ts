@@ -55,6 +55,27 @@ test('what a model is for is told in its own words, and changed by naming what c
   }
 })
 
+test('a model that was added by mistake is deleted with its notes, one that had a version is remembered', async (t) => {
+  const { ask } = await startCatalog(t, postgres)
+  for (const name of ['guide', 'giude']) await ask('POST', MODELS, { name })
+  const note = { kind: 'decision', title: 'Why', text: 'Because.' }
+  assert.equal((await ask('POST', `${MODELS}/giude/notes`, note)).status, 201)
+  const deleted = await ask('DELETE', `${MODELS}/giude`)
+  assert.equal(deleted.body['id'], 'giude')
+  assert.equal(errorOf(await ask('GET', `${MODELS}/giude`)).code, 'model_not_in_catalog')
+  assert.equal(errorOf(await ask('DELETE', `${MODELS}/giude`)).code, 'model_not_in_catalog')
+  assert.equal((await ask('POST', MODELS, { name: 'giude' })).status, 201, 'the name is free')
+
+  await ask('POST', VERSIONS, { upstream: 'openai', asks: 'gpt' })
+  await ask('DELETE', `${VERSIONS}/1`)
+  assert.equal(errorOf(await ask('DELETE', `${MODELS}/guide`)).code, 'model_has_versions')
+  const audited = rowsOf(await ask('GET', '/admin/audit?kind=catalog_model&target=giude'))
+  assert.deepEqual(
+    audited.map(({ action }) => action),
+    ['catalog_model.create', 'catalog_model.delete', 'catalog_model.create'],
+  )
+})
+
 test('what PostgreSQL has no room for is replaced, not refused', async (t) => {
   const { ask } = await startCatalog(t, postgres)
   await ask('POST', MODELS, { name: 'guide', description: 'a\0b' })
