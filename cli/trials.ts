@@ -104,8 +104,9 @@ export function shadowReportCommand({ loadSettings, stdout }: DeploymentCommandD
       if (flags.since) query.set('since', flags.since.toISOString())
       const summary = await ask('GET', `${path}/summary?${query.toString()}`)
       if (flags.json) return void stdout.write(`${json(summary)}\n`)
-      stdout.write(`${sumsTable(summary['data'] as ShadowSums[])}\n`)
-      if (flags.worst === undefined) return
+      const sums = summary['data'] as ShadowSums[]
+      stdout.write(`${sumsTable(sums)}\n`)
+      if (flags.worst === undefined || sums.length === 0) return
       query.set('limit', String(MOST_SHOWN))
       const { data } = await ask('GET', `${path}?${query.toString()}`)
       const worst = (data as Shadow[])

@@ -10,10 +10,12 @@ const FIRST = 'headrace_time_to_first_token_seconds'
 const SIDES = ['live', 'canary'] as const
 type Side = (typeof SIDES)[number]
 
-/** its versions, those of the ledger's newest entry first */
+/** its versions, those of the ledger's newest entry first; without a canary none is, until somebody chooses one */
 const versionsSql = (side: Side) => {
   const chosen =
-    side === 'live' ? "state -> 'targets' -> 0 ->> 'version'" : "state -> 'canary' ->> 'version'"
+    side === 'live'
+      ? "state -> 'targets' -> 0 ->> 'version'"
+      : "coalesce(state -> 'canary' ->> 'version', 'none')"
   return `
 WITH newest AS (
   SELECT state FROM deployments WHERE model = '$model' AND outcome = 'live' ORDER BY number DESC LIMIT 1

@@ -32,7 +32,12 @@ test('a canary and a shadow are told of on the command line', async (t) => {
   assert.match(status, /error_rate +0 +0 +1 +1 +0\.005 +kept/)
   assert.match(status, /Next: 25% of the traffic\. Before that: time \d+ of 600\.$/)
 
-  assert.equal(await run('shadow', 'report', 'guide'), 'No shadow has answered anything.')
+  for (const flags of [[], ['--worst', '5']]) {
+    assert.equal(
+      await run('shadow', 'report', 'guide', ...flags),
+      'No shadow has answered anything.',
+    )
+  }
   await deploy({ action: 'promote' })
   await deploy({ action: 'shadow', version: 'guide@3' })
   backend.script = (_question, _signal, version) =>
