@@ -57,7 +57,7 @@ export function evaluationGate(evaluations: Evaluations): Gate {
       throw new GatewayError(
         'evaluation_missing',
         `Evaluations are missing or out of bounds: ${missing}. Nothing was changed. Tell them to the catalog ` +
-          "(headrace catalog evaluate), or deploy with 'override': true and a 'reason'.",
+          "(headrace catalog evaluate), or deploy with 'override': true (--override) and a 'reason'.",
         { param: 'version' },
       )
     }

@@ -116,7 +116,7 @@ export class Loading {
     throw new GatewayError(
       'not_enough_memory',
       `The new version needs about ${gibibytes(shortage.needBytes)} beside the old one, and ` +
-        `${gibibytes(shortage.freeBytes)} are free. Nothing was changed. 'replace': true ends the old one of '${model}' ` +
+        `${gibibytes(shortage.freeBytes)} are free. Nothing was changed. 'replace': true (--replace) ends the old one of '${model}' ` +
         'first; requests wait meanwhile.',
     )
   }
