@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { ROOT } from '../support/process.ts'
 import { Containers, findWhatIsMissing } from './docker/containers.ts'
 import { proveCpu } from './docker/cpu.ts'
+import { proveGpu } from './docker/gpu.ts'
 import { buildAll, inspectGateway } from './docker/images.ts'
 import { proveScale } from './docker/scale.ts'
 import { proveTls } from './docker/tls.ts'
@@ -33,10 +34,11 @@ const proofs: Record<string, () => Promise<void>> = {
   watch: () => proveWatch(containers, verdict),
   scale: () => proveScale(containers, verdict),
   tls: () => proveTls(containers, verdict),
+  gpu: () => proveGpu(containers, verdict),
 }
 const chosen = readProfiles(Object.keys(proofs))
 
-await buildAll(containers)
+await buildAll(containers, chosen.includes('gpu'))
 await inspectGateway(containers, verdict)
 for (const profile of chosen) {
   try {

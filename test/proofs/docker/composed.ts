@@ -11,12 +11,16 @@ import { promisify } from 'node:util'
 
 import { freePorts } from '../../support/free-ports.ts'
 import { ROOT } from '../../support/process.ts'
+import { chat } from '../load.ts'
 import { say } from '../verdict.ts'
 import { imageOf } from './images.ts'
+import type { Ask } from '../load.ts'
 import type { Containers } from './containers.ts'
 
 /** the model that is part of the repository */
 export const MODEL = 'headrace-guide'
+/** tokens by which the model would end its answer */
+const ENDS = [0, 2]
 const PROJECT = 'headrace-proof'
 const START_MS = 180_000
 const POLL_MS = 500
@@ -183,4 +187,11 @@ export async function waitFor<Found>(
     if (performance.now() > deadline) return null
     await sleep(POLL_MS)
   }
+}
+
+/** A stream of as many tokens. */
+export function lasting(key: string, tokens: number): Ask {
+  const ask = chat(key, true, MODEL)
+  const never = Object.fromEntries(ENDS.map((id) => [id, -100]))
+  return { ...ask, body: { ...ask.body, max_tokens: tokens, logit_bias: never } }
 }

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { chat, send, startLoad } from '../load.ts'
 import { say, tally } from '../verdict.ts'
-import { Composed, MODEL } from './composed.ts'
-import type { Ask, Seen } from '../load.ts'
+import { Composed, lasting, MODEL } from './composed.ts'
+import type { Seen } from '../load.ts'
 import type { Verdict } from '../verdict.ts'
 import type { Containers } from './containers.ts'
 
@@ -38,7 +38,8 @@ async function endUnderLoad(composed: Composed, verdict: Verdict, clients: numbe
     clients,
     pauseMs: 20,
     origin: () => composed.urlOf('gateway'),
-    ask: () => long(composed.adminKey),
+    // Of different lengths, or all of them would end, and ask again, at once.
+    ask: (client) => lasting(composed.adminKey, 500 + client * 50),
     seen: (one) => void seen.push(one),
   })
   await sleep(2_000)
@@ -64,16 +65,4 @@ async function endUnderLoad(composed: Composed, verdict: Verdict, clients: numbe
     code.trim() === '0',
     `code ${code.trim()}`,
   )
-}
-
-/** A stream that takes a moment. */
-function long(key: string): Ask {
-  const ask = chat(key, true, MODEL)
-  const messages = [
-    {
-      role: 'user',
-      content: 'Tell me how deployments, canaries, limits, logs and rollbacks work.',
-    },
-  ]
-  return { ...ask, body: { ...ask.body, messages, max_tokens: 400 } }
 }

@@ -21,9 +21,10 @@ const STAND_INS = {
   prometheus: 'docker.io/prom/prometheus:v3.5.0',
   alertmanager: 'docker.io/prom/alertmanager:v0.28.1',
   caddy: 'docker.io/library/caddy:2',
+  python: 'docker.io/library/python:3.13-slim',
 }
-const TARGETS = ['gateway', 'runtime', 'serve']
-const HARDENED = [
+const TARGETS = ['gateway', 'runtime', 'serve', 'runtime-cuda']
+export const HARDENED = [
   '--read-only',
   '--tmpfs',
   '/tmp',
@@ -34,7 +35,8 @@ const HARDENED = [
 ]
 const MB = 1e6
 
-export async function buildAll(containers: Containers) {
+/** @param withCuda a gigabyte is fetched for the image for GPUs */
+export async function buildAll(containers: Containers, withCuda: boolean) {
   if (!(await containers.hasImage(NODE_IMAGE))) {
     say(`${NODE_IMAGE} is not here; a stand-in is made.`)
     await containers.run(join(ROOT, 'test/docker/base-image.sh'), [NODE_IMAGE])
@@ -47,7 +49,7 @@ export async function buildAll(containers: Containers) {
   }
   const base = await containers.sizeOf(NODE_IMAGE)
   const rows = []
-  for (const target of TARGETS) {
+  for (const target of TARGETS.filter((one) => withCuda || one !== 'runtime-cuda')) {
     say(`The image ${target} is built.`)
     const image = imageOf(target)
     await containers.build(join(ROOT, 'docker/Dockerfile'), target, image)

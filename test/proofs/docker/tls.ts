@@ -3,9 +3,8 @@
 
 import { request } from 'node:https'
 
-import { chat } from '../load.ts'
 import { tally } from '../verdict.ts'
-import { Composed, MODEL, waitFor } from './composed.ts'
+import { Composed, lasting, waitFor } from './composed.ts'
 import type { Verdict } from '../verdict.ts'
 import type { Containers } from './containers.ts'
 
@@ -31,7 +30,7 @@ export async function proveTls(containers: Containers, verdict: Verdict) {
   const ask = (path: string, body?: object) =>
     askSecurely({ ca, port, path, key: composed.adminKey, ...(body && { body }) })
 
-  const { body } = chat(composed.adminKey, true, MODEL)
+  const { body } = lasting(composed.adminKey, 300)
   const streamed = await ask('/v1/chat/completions', body)
   const text = streamed.pieces.join('')
   verdict.hold(
