@@ -22,6 +22,11 @@ interface Webhook {
   source: 'file' | 'api'
 }
 
+/** as it is told once */
+interface MadeSecret extends Webhook {
+  secret: string
+}
+
 interface Delivery {
   id: string
   type: string
@@ -43,8 +48,11 @@ export function webhooksCommand({
   loadSettings,
   stdout,
 }: Pick<DatabaseCommandDeps, 'loadSettings' | 'stdout'>): Command {
-  const ask = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) =>
-    serverApi(loadSettings()).ask(method, `/admin/webhooks${path}`, body)
+  const ask = <Answer extends object = Record<string, unknown>>(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+  ) => serverApi(loadSettings()).ask<Answer>(method, `/admin/webhooks${path}`, body)
   const say = (text: string) => void stdout.write(`${text}\n`)
   const webhooks = new Command('webhooks').description('say who is told of deployments')
 
@@ -70,9 +78,9 @@ export function webhooksCommand({
         '\n  headrace webhooks add https://hooks.example.com/headrace --secret @secret.txt',
     )
     .action(async (url: string, { secret, json: asJson }: { secret?: string; json?: boolean }) => {
-      const told = await ask('POST', '', { url, secret })
+      const told = await ask<MadeSecret>('POST', '', { url, secret })
       if (asJson) return say(json(told))
-      say(`${url} is told from now on (${String(told['id'])}).${shownOnce(told, secret)}`)
+      say(`${url} is told from now on (${told.id}).${shownOnce(told, secret)}`)
     })
 
   webhooks
@@ -96,9 +104,9 @@ export function webhooksCommand({
         { secret, overlap, json: asJson }: { secret?: string; overlap: number; json?: boolean },
       ) => {
         const body = { secret, overlap_seconds: overlap }
-        const told = await ask('POST', `/${encodeURIComponent(id)}/rotate`, body)
+        const told = await ask<MadeSecret>('POST', `/${encodeURIComponent(id)}/rotate`, body)
         if (asJson) return say(json(told))
-        const { url, previous_secret_until: until } = told as unknown as Webhook
+        const { url, previous_secret_until: until } = told
         const before =
           until === null
             ? 'The one of before signs no more.'
@@ -181,9 +189,9 @@ function readSecret(text: string): string {
 }
 
 /** @param given undefined: it was made */
-function shownOnce(told: Record<string, unknown>, given: string | undefined): string {
+function shownOnce(told: MadeSecret, given: string | undefined): string {
   if (given !== undefined) return ''
-  return ` Its secret, which is not shown again:\n${String(told['secret'])}`
+  return ` Its secret, which is not shown again:\n${told.secret}`
 }
 
 function webhookTable(webhooks: Webhook[]): string {
