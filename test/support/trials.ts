@@ -1,11 +1,15 @@
 // Versions on trial over a real PostgreSQL: deployments of versions that are upstreams' in name only, and exchanges that
 // are written as rows.
 
+import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import type { TestContext } from 'node:test'
 
 import { CanaryController } from '../../gateway/canary/controller.ts'
 import { evaluationGate } from '../../gateway/canary/evaluation-gate.ts'
+import { readFigures } from '../../gateway/canary/figures.ts'
+import { trialOf } from '../../gateway/canary/trial.ts'
+import { findLiveDeployment, listLiveDeployments } from '../../gateway/db/deployments.ts'
 import { migrate } from '../../gateway/db/migrate.ts'
 import { dayOf, ensurePartitions } from '../../gateway/db/partitions.ts'
 import { openDeployments } from '../../gateway/deployments/open.ts'
@@ -127,5 +131,26 @@ export async function startTrials(
       now: () => new Date(Date.now() + clock.aheadMs),
     })
   await switchboard.deploy('guide', { action: 'deploy', version: 'guide@1' }, TESTER)
-  return { pool, deployments, switchboard, live, clock, controllerOf, logger, messages }
+  /** As what is live now led them. */
+  const insert = async (rows: Partial<TrialRow>[]) => {
+    const live = await findLiveDeployment(pool, 'guide')
+    await insertTrialRows(pool, 'guide', live!.id, rows)
+  }
+  const figures = async () => {
+    const trial = trialOf(await listLiveDeployments(pool, 'guide'))
+    assert.ok(trial)
+    return readFigures(pool, trial)
+  }
+  return {
+    pool,
+    deployments,
+    switchboard,
+    live,
+    clock,
+    controllerOf,
+    insert,
+    figures,
+    logger,
+    messages,
+  }
 }

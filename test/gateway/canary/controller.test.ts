@@ -3,13 +3,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 
 import { canaryStatusOf } from '../../../gateway/canary/status.ts'
-import { readFigures } from '../../../gateway/canary/figures.ts'
-import { trialOf } from '../../../gateway/canary/trial.ts'
-import {
-  findLiveDeployment,
-  listDeployments,
-  listLiveDeployments,
-} from '../../../gateway/db/deployments.ts'
+import { listDeployments, listLiveDeployments } from '../../../gateway/db/deployments.ts'
 import { usePostgres } from '../../support/postgres.ts'
 import { insertTrialRows, startTrials, TESTER, times } from '../../support/trials.ts'
 import type { Guards } from '../../../gateway/deployments/state.ts'
@@ -30,18 +24,8 @@ async function startCanary(t: TestContext, guards: Guards) {
     const { rows } = await listDeployments(pool, 'guide', { before: null, limit: 20 })
     return rows.map(({ action, state }) => [action, state.canary?.share ?? null])
   }
-  /** As what is live now led them. */
-  const insert = async (rows: Partial<TrialRow>[]) => {
-    const live = await findLiveDeployment(pool, 'guide')
-    await insertTrialRows(pool, 'guide', live!.id, rows)
-  }
-  const figures = async () => {
-    const trial = trialOf(await listLiveDeployments(pool, 'guide'))
-    assert.ok(trial)
-    return readFigures(pool, trial)
-  }
   const bake = () => void (clock.aheadMs += BAKE_S * 1000)
-  return { ...trials, controller, history, insert, figures, bake, began }
+  return { ...trials, controller, history, bake, began }
 }
 
 const attemptOf = (version: string, error: string | null) => ({

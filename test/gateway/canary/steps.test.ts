@@ -9,9 +9,8 @@ import { canaryStatusOf } from '../../../gateway/canary/status.ts'
 import { trialOf } from '../../../gateway/canary/trial.ts'
 import { findLiveDeployment, listLiveDeployments } from '../../../gateway/db/deployments.ts'
 import { usePostgres } from '../../support/postgres.ts'
-import { insertTrialRows, startTrials, TESTER, times } from '../../support/trials.ts'
+import { startTrials, TESTER, times } from '../../support/trials.ts'
 import type { Guards } from '../../../gateway/deployments/state.ts'
-import type { TrialRow } from '../../support/trials.ts'
 
 const postgres = usePostgres()
 const LIVE = 'guide@1'
@@ -26,21 +25,12 @@ async function startSteps(t: TestContext, guards: Guards) {
     { action: 'canary', version: CANARY, ...shares, guards },
     TESTER,
   )
-  const insert = async (rows: Partial<TrialRow>[]) => {
-    const live = await findLiveDeployment(pool, 'guide')
-    await insertTrialRows(pool, 'guide', live!.id, rows)
-  }
-  const figures = async () => {
-    const trial = trialOf(await listLiveDeployments(pool, 'guide'))
-    assert.ok(trial)
-    return readFigures(pool, trial)
-  }
   const verdicts = async () => {
     const status = await canaryStatusOf(pool, 'guide', new Date())
     return status?.verdict?.guards ?? []
   }
   const action = async () => (await findLiveDeployment(pool, 'guide'))?.action
-  return { ...trials, controller: controllerOf(), insert, figures, verdicts, action }
+  return { ...trials, controller: controllerOf(), verdicts, action }
 }
 
 const failed = { outcome: 'failed', errorCode: 'upstream_error' } as const
