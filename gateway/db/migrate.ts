@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { isAway } from './away.ts'
 import type { PoolClient } from 'pg'
 
 import type { Pool } from './pool.ts'
@@ -85,6 +86,8 @@ async function runMissing(client: PoolClient, migrations: Migration[]): Promise<
     try {
       await client.query(unhurried(sql))
     } catch (error) {
+      // Whoever waits for PostgreSQL tries again: nothing was done.
+      if (isAway(error)) throw error
       throw new MigrationError(`The migration ${name} failed: ${String(error)}`, { cause: error })
     }
     await client.query('INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)', [
