@@ -76,11 +76,16 @@ export class Loading {
     reach('after-hold')
     const others = live.list().filter((entry) => entry.model !== model)
     const wanted = new Set([state, ...others.map((entry) => entry.state)].flatMap(versionsOf))
-    const loaded = (await runtime.stats()).engines.filter(
-      // With a base its adapters would go.
-      ({ version, adapters = [] }) => ![version, ...adapters].some((id) => wanted.has(id)),
+    const { engines } = await runtime.stats()
+    // With a base its adapters would go, on whichever host they are.
+    const kept = new Set(
+      engines.flatMap(({ version, adapters = [] }) =>
+        [version, ...adapters].some((id) => wanted.has(id)) ? version : [],
+      ),
     )
-    const ours = loaded.filter(({ version }) => version.startsWith(`${model}@`))
+    const ours = engines.filter(
+      ({ version }) => version.startsWith(`${model}@`) && !kept.has(version),
+    )
     const old = [...new Set(ours.map(({ version }) => version))]
     for (const version of old) {
       await this.#whenIdle(version)

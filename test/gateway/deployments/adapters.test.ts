@@ -61,6 +61,8 @@ test('a base does not make room for its successor while an adapter of it is live
   const engines = [
     { ...engine!, version: 'base@1', adapters: [live] },
     { ...engine!, version: 'base@2', adapters: [] },
+    // … on another host, which has no adapter of it
+    { ...engine!, version: 'base@1', adapters: [] },
   ]
   const unloaded: string[] = []
   const loading = new Loading({
