@@ -117,12 +117,10 @@ export class EncoderEngine implements Loop {
       if (this.#asked.get(owner.id) !== owner) continue
       try {
         owner.take(index, text, rows, place)
+        if (owner.isDone) this.#finish(owner)
       } catch (error) {
         this.#fail(owner, error)
       }
-    }
-    for (const owner of new Set(batch.map(({ owner }) => owner))) {
-      if (owner.isDone) this.#finish(owner)
     }
   }
 
