@@ -68,8 +68,9 @@ export class Arrivals {
         told({ cause })
       }
       if (--arrival.times > 0) return
-      this.#arrivals.delete(version)
       for (const request of arrival.requests.values()) submit(request)
+      // Not before: a process that drains ends as soon as nothing is in hand.
+      this.#arrivals.delete(version)
     })
   }
 

@@ -96,11 +96,10 @@ export class OnnxRunner implements Runner {
     const adapt = (session: Session) => ({ session, bank: new AdapterBank(session, architecture) })
     this.adapters = {
       open: async () => {
-        if (!this.#adapted)
-          this.#adapted = adapt(await Session.open(ort, file, { threads, device }))
+        this.#adapted ??= adapt(await Session.open(ort, file, { threads, device }))
       },
       add: (adapter) => {
-        this.#adapted ??= adapt(new Session(ort, file, { threads, device }))
+        if (!this.#adapted) throw new Error('Adapters were not opened. This is a bug.')
         return this.#adapted.bank.add(adapter)
       },
       remove: (place) => this.#adapted?.bank.remove(place),

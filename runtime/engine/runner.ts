@@ -56,7 +56,7 @@ export interface Runner {
 
 /** The adapters that rows may go through: no others than those whose place was given and not taken back. */
 export interface RunnerAdapters {
-  /** Makes what the first of them needs, on a thread of its own: `add` would, and nothing runs meanwhile. */
+  /** Makes what the first of them needs, on a thread of its own; before any is added. */
   open(): Promise<void>
   /** @returns its place, from 1 on; @throws where it does not fit */
   add(adapter: PackedAdapter): number

@@ -35,6 +35,7 @@ async function workshop(t: TestContext, base: Checkpoint, precision: Precision) 
       const adapter = await openAdapter(place, base)
       t.after(() => adapter.close())
       const packed = await packAdapter(adapter, architecture, factors)
+      await runner.adapters!.open()
       return { adapter, place: runner.adapters!.add(packed), packed }
     },
   }
