@@ -22,6 +22,7 @@ import {
   isWebhookSecret,
   makeWebhookSecret,
   WEBHOOK_SECRET_RULE,
+  webhookAddress,
 } from '../deployments/webhook-call.ts'
 import { webhookOwner } from '../deployments/webhooks.ts'
 import { deliveryBody, webhookBody } from '../dialects/admin/webhook.ts'
@@ -201,9 +202,7 @@ function readUrl(text: string): string {
   if (url.username || url.password) {
     throw invalidUrl("'url' may have no name and no password; calls are signed with the secret.")
   }
-  // What is behind # is not sent: it would be the same address again.
-  url.hash = ''
-  return url.href
+  return webhookAddress(text)
 }
 
 const invalidUrl = (message: string) => new GatewayError('invalid_value', message, { param: 'url' })

@@ -20,6 +20,13 @@ const PREFIX = 'whsec_'
 const SECRET_BYTES = 32
 const FEWEST_BYTES = 24
 
+/** The same address is the same text, so that it is told once: what is behind # is not sent. */
+export function webhookAddress(text: string): string {
+  const url = new URL(text)
+  url.hash = ''
+  return url.href
+}
+
 export function makeWebhookSecret(): string {
   return PREFIX + randomBytes(SECRET_BYTES).toString('base64')
 }

@@ -20,7 +20,7 @@ import {
 import { forgetPreviousSecrets, listWebhooks } from '../db/webhooks.ts'
 import { deploymentBody } from '../dialects/admin/deployment.ts'
 import { SecretError } from '../secrets.ts'
-import { callWebhook } from './webhook-call.ts'
+import { callWebhook, webhookAddress } from './webhook-call.ts'
 import type { Deployment } from '../db/deployments.ts'
 import type { Pool, Queryable } from '../db/pool.ts'
 import type { Delivery } from '../db/webhook-deliveries.ts'
@@ -65,7 +65,7 @@ export class Webhooks {
   /** From now on these of headrace.yaml, and no others. */
   configure(webhooks: readonly Webhook[]): void {
     // As the table has them, so that one address is told once.
-    this.#inFile = webhooks.map(({ url, secret }) => ({ url: new URL(url).href, secret }))
+    this.#inFile = webhooks.map(({ url, secret }) => ({ url: webhookAddress(url), secret }))
   }
 
   /** What headrace.yaml says, which wins where the table has the same address. */
@@ -140,15 +140,11 @@ export class Webhooks {
       if (idle.length === 0) return
       const due = await takeDeliveries(pool, idle, AT_ONCE)
       for (const [url, deliveries] of Map.groupBy(due, ({ url }) => url)) {
-        const sent = Promise.all(deliveries.map((delivery) => this.#send(delivery, stored)))
         // What could not be written down is due again.
-        const settled = sent.then(
-          () => {},
-          () => {},
-        )
+        const sent = Promise.allSettled(deliveries.map((delivery) => this.#send(delivery, stored)))
         this.#sending.set(
           url,
-          settled.finally(() => this.#sending.delete(url)),
+          sent.then(() => void this.#sending.delete(url)),
         )
       }
     } catch {
