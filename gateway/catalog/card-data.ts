@@ -5,7 +5,7 @@
 import { listAttachments } from '../db/catalog-attachments.ts'
 import { listLatestEvaluations } from '../db/catalog-evaluations.ts'
 import { listNotes } from '../db/catalog-notes.ts'
-import { findVersion, listVersions } from '../db/catalog-versions.ts'
+import { findNewestLocal, findVersion, listVersions } from '../db/catalog-versions.ts'
 import { findLiveDeployment } from '../db/deployments.ts'
 import { measureLive } from './live-metrics.ts'
 import { getCatalogModel } from './models.ts'
@@ -66,7 +66,7 @@ export async function collectCard(
   const listed = await listVersions(pool, name, { states, before: null, limit: MAX_VERSIONS })
   const version = await chosenVersion(pool, name, number, listed.rows)
   const standings = new Map<string, Standing>()
-  for (const { id } of version ? [version, ...listed.rows] : []) {
+  for (const id of new Set([version, ...listed.rows].flatMap((each) => each?.id ?? []))) {
     const standing = await liveIn(id, pool)
     if (standing) standings.set(id, standing)
   }
@@ -102,7 +102,8 @@ async function chosenVersion(
   const live = await findLiveDeployment(pool, model)
   const own = live?.state.targets.filter(({ version }) => version.startsWith(`${model}@`)) ?? []
   const [first] = own.toSorted((a, b) => b.weight - a.weight)
-  const version = first && (await findVersion(pool, first.version))
+  const id = first?.version ?? (live ? null : await findNewestLocal(pool, model))
+  const version = id === null ? null : await findVersion(pool, id)
   return version ?? newest.find(({ state }) => state === 'ready') ?? newest[0] ?? null
 }
 

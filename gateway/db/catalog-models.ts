@@ -88,7 +88,7 @@ export async function findCatalogModel(db: Queryable, name: string): Promise<Cat
 }
 
 /**
- * Takes a model away, with its notes.
+ * Takes a model away, with its notes and requirements.
  * @returns false: it has, or had, versions, whose ids are in the log, and stays
  */
 export async function deleteCatalogModel(transaction: Queryable, name: string): Promise<boolean> {
@@ -98,6 +98,8 @@ export async function deleteCatalogModel(transaction: Queryable, name: string): 
        WHERE name = $1 AND NOT EXISTS (SELECT FROM catalog_versions WHERE model = name)
      ), notes AS (
        DELETE FROM catalog_notes USING lone WHERE model = lone.name
+     ), requirements AS (
+       DELETE FROM model_requirements USING lone WHERE model = lone.name
      )
      DELETE FROM catalog_models USING lone WHERE catalog_models.name = lone.name`,
     [name],

@@ -120,7 +120,7 @@ export function adminCatalogModelRoutes(app: App, { pool }: { pool: Pool }) {
       onRequest: admin,
       schema: {
         operationId: 'deleteCatalogModel',
-        summary: 'Delete a model that never had a version, with its notes',
+        summary: 'Delete a model that never had a version, with its notes and requirements',
         tags,
         security,
         params,

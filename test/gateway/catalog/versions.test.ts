@@ -60,11 +60,15 @@ test('a model that was added by mistake is deleted with its notes, one that had 
   for (const name of ['guide', 'giude']) await ask('POST', MODELS, { name })
   const note = { kind: 'decision', title: 'Why', text: 'Because.' }
   assert.equal((await ask('POST', `${MODELS}/giude/notes`, note)).status, 201)
+  const required = '/admin/models/giude/requirements'
+  const requirements = [{ dataset: 'triage', metric: 'accuracy', min: 0.9 }]
+  assert.equal((await ask('PUT', required, { requirements })).status, 200)
   const deleted = await ask('DELETE', `${MODELS}/giude`)
   assert.equal(deleted.body['id'], 'giude')
   assert.equal(errorOf(await ask('GET', `${MODELS}/giude`)).code, 'model_not_in_catalog')
   assert.equal(errorOf(await ask('DELETE', `${MODELS}/giude`)).code, 'model_not_in_catalog')
   assert.equal((await ask('POST', MODELS, { name: 'giude' })).status, 201, 'the name is free')
+  assert.deepEqual((await ask('GET', required)).body['requirements'], [])
 
   await ask('POST', VERSIONS, { upstream: 'openai', asks: 'gpt' })
   await ask('DELETE', `${VERSIONS}/1`)
