@@ -76,12 +76,6 @@ export const fileOption = (flags: string, about: string) =>
 export const priceOption = () =>
   fileOption('--price <file>', 'a JSON object: input, cached_input, output, second; none')
 
-/** @throws InvalidArgumentError where a command is to change something and nothing is named */
-export function requireSomething(said: object): void {
-  if (Object.values(said).some((value) => value !== undefined)) return
-  throw new InvalidArgumentError('Nothing is said that could be changed: name an option.')
-}
-
 export function readNumber(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text)
   if (Number.isFinite(value)) return value

@@ -12,14 +12,13 @@ import {
   versionBody,
   VersionPatch,
 } from '../gateway/dialects/admin/catalog-version.ts'
-import { orNull } from './arguments.ts'
+import { orNull, refuseNothing } from './arguments.ts'
 import {
   checked,
   fileOption,
   priceOption,
   readReference,
   readVersionId,
-  requireSomething,
   textOption,
 } from './catalog-arguments.ts'
 import { serverApi } from './server-api.ts'
@@ -99,14 +98,14 @@ export function addVersionCommands(
       .argument('<model@version>', 'guide@3', readVersionId),
   )
     .addHelpText('after', '\nExample:\n  headrace catalog describe guide@3 --change-note @new.md')
-    .action((id: string, flags: VersionFlags) =>
-      run(async ({ pool, actor, liveIn }) => {
-        requireSomething(saidOfVersion(flags))
+    .action((id: string, flags: VersionFlags) => {
+      refuseNothing(flags)
+      return run(async ({ pool, actor, liveIn }) => {
         const patch = checked(VersionPatch, saidOfVersion(flags))
         const version = await changeVersion({ pool, guards: { liveIn } }, actor, id, patch)
         return flags.json ? json(versionBody(version)) : `${id} is described.`
-      }),
-    )
+      })
+    })
 
   for (const [name, state, about] of [
     ['archive', 'archived', 'put a version away: it is not to be deployed any more'],

@@ -25,15 +25,8 @@ import {
   listedModelBody,
 } from '../gateway/dialects/admin/catalog-model.ts'
 import { readStates, versionBody } from '../gateway/dialects/admin/catalog-version.ts'
-import { orNull, readTag } from './arguments.ts'
-import {
-  checked,
-  fileOption,
-  priceOption,
-  readReference,
-  requireSomething,
-  textOption,
-} from './catalog-arguments.ts'
+import { orNull, readTag, refuseNothing } from './arguments.ts'
+import { checked, fileOption, priceOption, readReference, textOption } from './catalog-arguments.ts'
 import { withCatalog } from './catalog-database.ts'
 import { addEvaluationCommands } from './catalog-evaluations.ts'
 import { addNoteCommands } from './catalog-notes.ts'
@@ -150,14 +143,14 @@ export function catalogCommand(deps: DatabaseCommandDeps): Command {
       .argument('<model>', 'as clients name it'),
   )
     .addHelpText('after', '\nExample:\n  headrace catalog set guide --description @about.md')
-    .action((name: string, flags: ModelFlags) =>
-      run(async ({ pool, actor }) => {
-        requireSomething(saidOfModel(flags))
+    .action((name: string, flags: ModelFlags) => {
+      refuseNothing(flags)
+      return run(async ({ pool, actor }) => {
         const patch = checked(CatalogModelPatch, saidOfModel(flags))
         const model = await changeCatalogModel(pool, actor, name, patch)
         return flags.json ? json(catalogModelBody(model)) : `${name} is changed.`
-      }),
-    )
+      })
+    })
 
   catalog
     .command('card')

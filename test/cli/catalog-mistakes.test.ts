@@ -27,7 +27,7 @@ test('a command that makes no sense is refused in words, with the code for it', 
     id: string
   }
   const mistakes: [string[], RegExp][] = [
-    [['set', 'support'], /name an option/],
+    [['set', 'support'], /Nothing is to change/],
     [['set', 'support', '--price', bad], /price\.input is "a": must be/],
     [['add', 'Bad Name'], /name is "Bad Name": must be lower-case letters, digits/],
     [['evaluate', 'support@1', '--dataset', 'faq'], /--dataset, --metric and --value; or --file/],
