@@ -151,7 +151,7 @@ export class Keeper {
   }
 
   async #deleteTexts(client: Queryable): Promise<void> {
-    const { logger, now, pauseMs } = this.#options
+    const { logger, now } = this.#options
     const [shortest, days] = [await shortestOfProjects(client), await daysOfTexts(client)]
     if (shortest === null || days === null) return
     const today = dayOf(now())
@@ -162,12 +162,12 @@ export class Keeper {
     let deleted = 0
     for (let from = begin; from < end; from += HOUR_MS) {
       const span = { from: new Date(from), to: new Date(from + HOUR_MS), now: new Date(now()) }
-      for (let batch = BATCH; batch === BATCH;) {
-        if (this.#stop.signal.aborted) return
-        batch = await deleteTextsOfProjects(client, span, BATCH)
+      await this.#inBatches(async () => {
+        const batch = await deleteTextsOfProjects(client, span, BATCH)
         deleted += batch
-        if (batch === BATCH) await this.#pause(pauseMs)
-      }
+        return batch
+      })
+      if (this.#stop.signal.aborted) return
     }
     if (isWhole) this.#sweptDay = today
     if (deleted > 0)
