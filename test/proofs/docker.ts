@@ -38,7 +38,7 @@ const proofs: Record<string, () => Promise<void>> = {
 }
 const chosen = readProfiles(Object.keys(proofs))
 
-await buildAll(containers, chosen.includes('gpu'))
+await buildAll(containers, chosen)
 await inspectGateway(containers, verdict)
 for (const profile of chosen) {
   try {

@@ -13,16 +13,16 @@ import type { Verdict } from '../verdict.ts'
 import type { Containers } from './containers.ts'
 
 const NODE_IMAGE = 'docker.io/library/node:24-slim'
-/** by the target of test/docker/stand-ins.Dockerfile */
-const STAND_INS = {
-  postgres: 'docker.io/library/postgres:17',
-  redis: 'docker.io/library/redis:8',
-  rabbitmq: 'docker.io/library/rabbitmq:4-management',
-  prometheus: 'docker.io/prom/prometheus:v3.5.0',
-  alertmanager: 'docker.io/prom/alertmanager:v0.28.1',
-  caddy: 'docker.io/library/caddy:2',
-  python: 'docker.io/library/python:3.13-slim',
-}
+/** the target of test/docker/stand-ins.Dockerfile, the image, and the profile that needs it; null: all do */
+const STAND_INS: [target: string, image: string, profile: string | null][] = [
+  ['postgres', 'docker.io/library/postgres:17', null],
+  ['redis', 'docker.io/library/redis:8', null],
+  ['rabbitmq', 'docker.io/library/rabbitmq:4-management', 'scale'],
+  ['prometheus', 'docker.io/prom/prometheus:v3.5.0', 'watch'],
+  ['alertmanager', 'docker.io/prom/alertmanager:v0.28.1', 'watch'],
+  ['caddy', 'docker.io/library/caddy:2', 'tls'],
+  ['python', 'docker.io/library/python:3.13-slim', 'gpu'],
+]
 const TARGETS = ['gateway', 'runtime', 'serve', 'runtime-cuda']
 export const HARDENED = [
   '--read-only',
@@ -35,13 +35,14 @@ export const HARDENED = [
 ]
 const MB = 1e6
 
-/** @param withCuda a gigabyte is fetched for the image for GPUs */
-export async function buildAll(containers: Containers, withCuda: boolean) {
+/** @param profiles that are shown; `gpu` fetches a gigabyte */
+export async function buildAll(containers: Containers, profiles: readonly string[]) {
   if (!(await containers.hasImage(NODE_IMAGE))) {
     say(`${NODE_IMAGE} is not here; a stand-in is made.`)
     await containers.run(join(ROOT, 'test/docker/base-image.sh'), [NODE_IMAGE])
   }
-  for (const [target, image] of Object.entries(STAND_INS)) {
+  for (const [target, image, profile] of STAND_INS) {
+    if (profile !== null && !profiles.includes(profile)) continue
     if (await containers.hasImage(image)) continue
     say(`${image} is not here; a stand-in is made.`)
     const file = join(ROOT, 'test/docker/stand-ins.Dockerfile')
@@ -49,7 +50,9 @@ export async function buildAll(containers: Containers, withCuda: boolean) {
   }
   const base = await containers.sizeOf(NODE_IMAGE)
   const rows = []
-  for (const target of TARGETS.filter((one) => withCuda || one !== 'runtime-cuda')) {
+  for (const target of TARGETS.filter(
+    (one) => profiles.includes('gpu') || one !== 'runtime-cuda',
+  )) {
     say(`The image ${target} is built.`)
     const image = imageOf(target)
     await containers.build(join(ROOT, 'docker/Dockerfile'), target, image)
