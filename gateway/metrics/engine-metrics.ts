@@ -140,11 +140,15 @@ export class EngineMetrics {
     for (const counter of this.#counters) counter.reset()
     this.#loadSeconds.reset()
     const slowest = new Map<string, number>()
-    for (const stats of host?.engines ?? []) {
+    const engines = host?.engines ?? []
+    const known = new Set(
+      engines.flatMap(({ version }) => (this.#totals.of(version).length > 0 ? version : [])),
+    )
+    for (const stats of engines) {
       const labels = labelsOf(stats.version)
       for (const [gauge, read] of this.#gauges) gauge.inc(labels, read(stats))
       const counts = COUNTERS.map(([, , read]) => read(stats))
-      this.#totals.add(stats.host ?? '', stats.version, counts)
+      this.#totals.add(stats.host ?? '', stats.version, counts, !known.has(stats.version))
       const loadMs = Math.max(stats.loadMs, slowest.get(stats.version) ?? 0)
       slowest.set(stats.version, loadMs)
       this.#loadSeconds.set(labels, loadMs / 1000)
@@ -154,7 +158,7 @@ export class EngineMetrics {
       const labels = labelsOf(version)
       for (const [index, counter] of this.#counters.entries()) counter.inc(labels, totals[index])
     }
-    return host?.engines ?? []
+    return engines
   }
 
   /** null where the runtime doesn't answer */

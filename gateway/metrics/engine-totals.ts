@@ -11,13 +11,16 @@ export class EngineTotals {
   readonly #last = new Map<string, readonly number[]>()
   readonly #totals = new Map<string, number[]>()
 
-  /** @param figures of one engine, always in the same order */
-  add(host: string, version: string, figures: readonly number[]): void {
+  /**
+   * @param figures of one engine, always in the same order
+   * @param isNew nothing was known of the version before this look; else what a host counted before it was seen is no news
+   */
+  add(host: string, version: string, figures: readonly number[], isNew: boolean): void {
     const name = `${host}\n${version}`
-    const last = this.#last.get(name)
+    const last = this.#last.get(name) ?? (isNew ? [] : figures)
     const total = this.#totals.get(version) ?? figures.map(() => 0)
     for (const [index, figure] of figures.entries()) {
-      const before = last?.[index] ?? 0
+      const before = last[index] ?? 0
       total[index]! += figure >= before ? figure - before : figure
     }
     this.#last.set(name, figures)

@@ -42,6 +42,19 @@ test('a host that goes and comes back adds nothing to what engines counted', asy
   assert.equal(await read('headrace_engine_steps_total'), 1_040)
 })
 
+test('what a host counted before anybody saw it is no news', async () => {
+  const { hosts, scrape } = start()
+  const restarts = async () => samples(await scrape(), 'headrace_engine_restarts_total').get(LABELS)
+  hosts[0].statsFailure = failure('runtime_unreachable', 'cut')
+  hosts[0].engine = { restarts: 3 }
+  hosts[1].engine = { restarts: 1 }
+  assert.equal(await restarts(), 1)
+  hosts[0].statsFailure = null
+  assert.equal(await restarts(), 1)
+  hosts[0].engine = { restarts: 4 }
+  assert.equal(await restarts(), 2)
+})
+
 test('a host that hangs does not hide the others', async (t) => {
   const { hosts, scrape } = start()
   t.mock.timers.enable({ apis: ['setTimeout'] })
