@@ -1,6 +1,6 @@
 // When an answer began, as far as anybody saw it.
 
-import type { ExchangeRecord } from '../exchange/exchange-record.ts'
+import type { ExchangeRecord } from './exchange-record.ts'
 
 const LOCAL = 'local'
 

@@ -13,7 +13,7 @@ import {
   PACE_BUCKETS,
   PHASE_BUCKETS,
 } from './buckets.ts'
-import { firstTokenMsOf } from './first-token.ts'
+import { firstTokenMsOf } from '../exchange/first-token.ts'
 import { LabelRoom } from './label-room.ts'
 import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 

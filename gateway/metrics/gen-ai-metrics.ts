@@ -9,7 +9,7 @@
 import { Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
-import { firstTokenMsOf } from './first-token.ts'
+import { firstTokenMsOf } from '../exchange/first-token.ts'
 import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 
 const DURATION_BUCKETS = [

@@ -24,6 +24,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 
+import { firstTokenMsOf } from '../exchange/first-token.ts'
 import type { ExchangeRecord } from '../exchange/exchange-record.ts'
 import type { Logger } from '../logger.ts'
 import type { Attempt, Target } from '../routing/route.ts'
@@ -204,9 +205,10 @@ class OpenTelemetryRequest implements RequestTrace {
         'gen_ai.usage.cache_read.input_tokens': record.cachedTokens,
       }),
     )
-    const { timeToFirstTokenMs, queueMs, prefillMs, decodeMs } = record
-    if (timeToFirstTokenMs !== null) {
-      span.addEvent('headrace.first_token', record.startedAt.getTime() + timeToFirstTokenMs)
+    const { queueMs, prefillMs, decodeMs } = record
+    const firstTokenMs = firstTokenMsOf(record)
+    if (firstTokenMs !== null) {
+      span.addEvent('headrace.first_token', record.startedAt.getTime() + firstTokenMs)
     }
     // An engine says how long each took, one behind the other.
     let atMs = startedMs

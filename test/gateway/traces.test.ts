@@ -132,6 +132,11 @@ test('an answer of an upstream is a span with one for each target that was asked
   )
   assert.equal(asked[1]!.attributes['gen_ai.usage.input_tokens'], 7)
   assert.equal(asked[1]!.attributes['gen_ai.usage.output_tokens'], 2)
+  // It answered whole: when its first token came is not known.
+  assert.equal(
+    asked[1]!.events?.some(({ name }) => name === 'headrace.first_token') ?? false,
+    false,
+  )
   assert.deepEqual(
     told,
     asked.map(({ spanId }) => `00-${TRACE}-${spanId}-01`),
